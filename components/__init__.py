@@ -1,0 +1,1 @@
+"""Slipway's own TFX components, one folder each."""

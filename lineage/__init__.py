@@ -1,0 +1,1 @@
+"""What happened: runs, recovery and the report, read from ML Metadata without TensorFlow."""

@@ -1,0 +1,126 @@
+"""The JSON records that components leave beside their artifacts and that the lineage reader shows.
+
+They are the contract between the two: a component writes one with `save`, `slipway show` and the report read it with
+`load`, without importing TensorFlow or TFX. Each kind of record has one file name, inside the artifact's folder.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Self
+
+import pydantic
+
+
+class Record(pydantic.BaseModel):
+    """A JSON file inside an artifact's folder."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+    FILE_NAME: ClassVar[str]
+
+    def save(self, folder: str) -> None:
+        """Writes the record into `folder`, whole or not at all."""
+        path = Path(folder) / self.FILE_NAME
+        partial = path.with_suffix(".partial")
+        partial.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        partial.rename(path)
+
+    @classmethod
+    def load(cls, folder: str) -> Self | None:
+        """Reads the record in `folder`; None where the component left none."""
+        path = Path(folder) / cls.FILE_NAME
+        return cls.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+class Anomaly(pydantic.BaseModel):
+    """One anomaly that TFDV found: `column` is empty where it concerns the whole split."""
+
+    split: str
+    column: str
+    kind: str  # an AnomalyInfo.Type name, such as ENUM_TYPE_UNEXPECTED_STRING_VALUES
+    description: str
+    allowed: bool = False
+
+
+class DataGateRecord(Record):
+    """What the DataGate saw; in its `blessing` artifact (type DataBlessing)."""
+
+    FILE_NAME = "data_gate.json"
+    anomalies: list[Anomaly]
+
+
+class TrainingRecord(Record):
+    """Curves of one training; in the Trainer's `model_run` artifact (type ModelRun).
+
+    `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch.
+    """
+
+    FILE_NAME = "training.json"
+    epochs: int
+    best_epoch: int  # 1-based
+    parameters: int
+    examples_per_second: float
+    history: dict[str, list[float]]
+
+
+class Slice(pydantic.BaseModel):
+    """Metrics on one slice of the evaluated split; `name` is empty for the whole split."""
+
+    name: str  # such as "label:7"
+    examples: int
+    metrics: dict[str, float]
+
+
+class ConfusionMatrix(pydantic.BaseModel):
+    """`counts[i][j]`: examples of true class `labels[i]` predicted as `labels[j]`."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class EvaluationRecord(Record):
+    """The Evaluator's verdict; in its `evaluation` artifact (type ModelEvaluation)."""
+
+    FILE_NAME = "evaluation.json"
+    split: str
+    slices: list[Slice]
+    confusion_matrix: ConfusionMatrix | None
+    blessed: bool
+    has_baseline: bool
+    reasons: list[str]
+
+    @property
+    def overall(self) -> dict[str, float]:
+        """The metrics on the whole split."""
+        return next(part.metrics for part in self.slices if not part.name)
+
+
+class QuantizationRecord(Record):
+    """Float against quantized, on the test split; in the Quantizer's `metrics` artifact (type QuantizationMetrics).
+
+    `metric` names what `value` and `float_value` are (accuracy for classification: higher is better; mean absolute
+    error for regression: lower is better); `drop` is how much worse the quantized model is, never relative.
+    """
+
+    FILE_NAME = "quantization.json"
+    mode: str
+    metric: str
+    value: float
+    float_value: float
+    drop: float
+    max_drop: float
+    agreement: float | None  # share of examples on which both say the same class
+    bytes: int
+    float_bytes: int
+    examples: int
+    blessed: bool
+    reasons: list[str]
+
+
+class InfraRecord(Record):
+    """What the serving check did; in the InfraValidator's `blessing` artifact (type InfraBlessing)."""
+
+    FILE_NAME = "infra_validation.json"
+    requests: int
+    max_difference: float
+    blessed: bool
+    reasons: list[str]
