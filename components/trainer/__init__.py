@@ -1,0 +1,5 @@
+"""Trains the user's Keras model and exports it for serving, evaluation and quantization."""
+
+from components.trainer.component import Trainer
+
+__all__ = ["Trainer"]

@@ -1,0 +1,95 @@
+"""The Trainer's interface."""
+
+import json
+
+import tfx.v1 as tfx
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.standard_artifacts import Examples, Model, ModelRun, Schema, TransformGraph
+
+from components.trainer.executor import Executor
+
+
+class TrainerSpec(ComponentSpec):
+    """Inputs, outputs and execution properties; every property is part of the cache key."""
+
+    INPUTS = {
+        "examples": ChannelParameter(type=Examples),
+        "schema": ChannelParameter(type=Schema),
+        "transform_graph": ChannelParameter(type=TransformGraph, optional=True),
+    }
+    OUTPUTS = {
+        "model": ChannelParameter(type=Model),
+        "model_run": ChannelParameter(type=ModelRun),
+    }
+    PARAMETERS = {
+        "module_file": ExecutionParameter(type=str),
+        "module_fingerprint": ExecutionParameter(type=str),
+        "task": ExecutionParameter(type=str),
+        "label": ExecutionParameter(type=str),
+        "epochs": ExecutionParameter(type=int),
+        "batch_size": ExecutionParameter(type=int),
+        "early_stopping": ExecutionParameter(type=int),
+        "seed": ExecutionParameter(type=int),
+        "hyperparameters": ExecutionParameter(type=str),
+    }
+
+
+class Trainer(BaseComponent):
+    """Trains the model that the user's `build_model` returns.
+
+    The `train` split of `examples` is trained on, the `eval` split is validated on after each epoch; the weights of
+    the best epoch (least `val_loss`) are exported. Output `model` is a SavedModel in TFX's layout with the signatures
+    `serving_default` (raw features by name), `serve_examples` (serialized tf.Example) and, for the Quantizer,
+    `transformed`. Output `model_run` holds TensorBoard logs, the best and the last checkpoint and a TrainingRecord.
+
+    Example:
+      >>> trainer = Trainer(
+      ...     examples=transform.outputs["transformed_examples"],
+      ...     schema=schema.outputs["schema"],
+      ...     transform_graph=transform.outputs["transform_graph"],
+      ...     module_file="model.py",
+      ...     module_fingerprint=user_code.fingerprint("model.py", user_code.HOOKS),
+      ...     task="binary",
+      ...     label="big_tipper",
+      ... )
+    """
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: tfx.types.BaseChannel,
+        schema: tfx.types.BaseChannel,
+        module_file: str,
+        module_fingerprint: str,
+        task: str,
+        label: str,
+        transform_graph: tfx.types.BaseChannel | None = None,
+        epochs: int = 10,
+        batch_size: int = 128,
+        early_stopping: int = 3,
+        seed: int = 0,
+        hyperparameters: dict[str, int | float | str | bool] | None = None,
+    ):
+        super().__init__(
+            spec=TrainerSpec(
+                examples=examples,
+                schema=schema,
+                transform_graph=transform_graph,
+                model=tfx.dsl.Channel(type=Model),
+                model_run=tfx.dsl.Channel(type=ModelRun),
+                module_file=module_file,
+                module_fingerprint=module_fingerprint,
+                task=task,
+                label=label,
+                epochs=epochs,
+                batch_size=batch_size,
+                early_stopping=early_stopping,
+                seed=seed,
+                hyperparameters=json.dumps(hyperparameters or {}, sort_keys=True),
+            )
+        )

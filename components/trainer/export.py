@@ -1,0 +1,92 @@
+"""The SavedModel: one set of weights behind three signatures.
+
+`serving_default` takes raw features by name, so that REST and gRPC requests are easy to write; `serve_examples` takes
+serialized tf.Examples, as TFMA and batch scoring do; `transformed` takes what the model itself takes, which is what
+TFLite can convert. All return `predictions`, float32.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.dataset import FeatureSpec
+from components.trainer.model import call
+
+Tensors = dict[str, Any]
+
+
+def export(
+    model: keras.Model,
+    folder: str,
+    *,
+    inputs: dict[str, tf.TensorSpec],
+    raw_spec: FeatureSpec,
+    transform: tft.TFTransformOutput | None,
+) -> None:
+    """Writes the SavedModel into `folder`.
+
+    Args:
+      model: A built model.
+      folder: Where to write; made if it is absent.
+      inputs: Specs of the model's inputs by name, `[None, ...]`.
+      raw_spec: How raw tf.Examples are parsed, without the label.
+      transform: The Transform between raw features and the model's; None where there is none.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    prepare = _transform(transform, raw_spec, archive)
+
+    def transformed(features: Tensors) -> Tensors:
+        return {"predictions": tf.cast(call(model, features, training=False), tf.float32)}
+
+    def serving_default(features: Tensors) -> Tensors:
+        raw = {name: _from_dense(features[name], raw_spec[name]) for name in features}
+        return transformed(prepare(raw))
+
+    def serve_examples(examples: tf.Tensor) -> Tensors:
+        return transformed(prepare(tf.io.parse_example(examples, dict(raw_spec))))
+
+    archive.add_endpoint("serving_default", serving_default, input_signature=[_raw_inputs(raw_spec)])
+    archive.add_endpoint(
+        "serve_examples", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
+    )
+    archive.add_endpoint("transformed", transformed, input_signature=[inputs])
+    archive.write_out(folder, verbose=False)
+
+
+def _transform(
+    transform: tft.TFTransformOutput | None, raw_spec: FeatureSpec, archive: keras.export.ExportArchive
+) -> Callable[[Tensors], Tensors]:
+    if transform is None:
+        return lambda raw: raw
+    layer = transform.transform_features_layer()
+    archive.track(layer)
+    return lambda raw: layer(raw)
+
+
+def _raw_inputs(raw_spec: FeatureSpec) -> dict[str, tf.TensorSpec]:
+    """Dense tensors for the raw features: `[batch, ...]`, or `[batch, values]` where the length varies."""
+    return {
+        name: tf.TensorSpec(
+            [None, *feature.shape] if isinstance(feature, tf.io.FixedLenFeature) else [None, None],
+            feature.dtype,
+            name=name,
+        )
+        for name, feature in sorted(raw_spec.items())
+    }
+
+
+def _from_dense(values: tf.Tensor, feature: Any) -> tf.Tensor | tf.SparseTensor:
+    """Sparse where the feature's length varies; NaN and the empty string stand for no value."""
+    if isinstance(feature, tf.io.FixedLenFeature):
+        return values
+    if values.dtype == tf.string:
+        present = tf.not_equal(values, "")
+    elif values.dtype.is_floating:
+        present = tf.logical_not(tf.math.is_nan(values))
+    else:
+        present = tf.ones_like(values, tf.bool)
+    return tf.SparseTensor(tf.where(present), tf.boolean_mask(values, present), tf.shape(values, tf.int64))

@@ -1,0 +1,241 @@
+"""`pipeline.yaml`: every field, its default and its meaning, and the errors for a wrong one.
+
+Light on purpose: reading a config imports neither TensorFlow nor TFX.
+"""
+
+import difflib
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field, PositiveInt
+
+from lineage.outcome import InputError
+
+SPLITS = ("train", "eval", "test")
+Task = Literal["multiclass", "binary", "regression"]
+
+
+class Section(pydantic.BaseModel):
+    """A mapping of the YAML; unknown keys are errors."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the labelled data is and how it is split."""
+
+    format: Literal["csv", "tfrecord", "parquet"] = Field(description="File format; TFRecords hold tf.Example.")
+    path: str = Field(description="Glob of the files, or the folder of pre-split data; relative to pipeline.yaml.")
+    label: str = Field(description="Name of the label column.")
+    splits: dict[str, PositiveInt] | dict[str, str] = Field(
+        default={"train": 8, "eval": 1, "test": 1},
+        description="Ratios of train, eval and test; or, for data split already, a glob below `path` for each.",
+    )
+    prepare: str | None = Field(
+        default=None, description="Python script that makes the data; run once, when no file matches `path`."
+    )
+
+    @pydantic.field_validator("splits")
+    @classmethod
+    def _three_splits(cls, splits: dict[str, Any]) -> dict[str, Any]:
+        if set(splits) != set(SPLITS):
+            raise ValueError(f"got the splits {sorted(splits)}, expected exactly train, eval and test")
+        return {name: splits[name] for name in SPLITS}
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the user's data is in one set of files a split already."""
+        return any(isinstance(value, str) for value in self.splits.values())
+
+
+class DataGate(Section):
+    """Which anomalies of the data are let through."""
+
+    allow: list[str] = Field(default=[], description="Anomalies let through: KIND or column:KIND, as TFDV names them.")
+
+
+class Trainer(Section):
+    """How the model is trained."""
+
+    epochs: PositiveInt = Field(default=10, description="Most passes over the train split.")
+    batch_size: PositiveInt = Field(default=128, description="Examples a step.")
+    early_stopping: int = Field(
+        default=3, ge=0, description="Epochs without a better val_loss before training ends; 0: never ends early."
+    )
+    seed: int = Field(default=0, description="Seeds weights, order of the data, and dropout.")
+    hyperparameters: dict[str, int | float | str | bool] = Field(
+        default={}, description="Passed to the functions of model.py as `hp`."
+    )
+
+
+class Threshold(Section):
+    """Bounds of one metric: absolute, and as a change against the latest blessed model."""
+
+    min: float | None = Field(default=None, description="Least value allowed.")
+    max: float | None = Field(default=None, description="Greatest value allowed.")
+    min_change: float | None = Field(default=None, description="Least value of (this model - blessed model).")
+    max_change: float | None = Field(default=None, description="Greatest value of (this model - blessed model).")
+
+    @pydantic.model_validator(mode="after")
+    def _bounds(self) -> "Threshold":
+        if all(bound is None for bound in (self.min, self.max, self.min_change, self.max_change)):
+            raise ValueError("got no bound, expected min, max, min_change or max_change")
+        if self.min_change is not None and self.max_change is not None:
+            raise ValueError("got min_change and max_change, expected one: the direction in which the metric is better")
+        return self
+
+
+class Evaluator(Section):
+    """What is measured on the test split, on which slices, and what is good enough."""
+
+    slices: list[str] = Field(default=[], description="Raw feature columns; a slice for each value, `a,b` for crosses.")
+    metrics: list[str] = Field(default=[], description="More Keras or TFMA metrics, by class name.")
+    thresholds: dict[str, Threshold] = Field(default={}, description="By metric, in class or snake_case name.")
+
+
+class Quantizer(Section):
+    """How the TFLite model is made and how much worse it may be."""
+
+    mode: Literal["int8"] = Field(default="int8", description="int8: weights and activations, uint8 in and out.")
+    max_drop: float = Field(
+        default=0.005, ge=0, description="Most the quantized model may be worse: accuracy points, or absolute error."
+    )
+    representative_examples: PositiveInt = Field(
+        default=200, description="Examples of the train split from which activation ranges are taken."
+    )
+
+
+class Serving(Section):
+    """The serving check and where served versions go."""
+
+    destination: str = Field(default="serving/{name}", description="Folder of the versions, relative to --root.")
+    keep: PositiveInt = Field(default=3, description="Versions kept.")
+    check_requests: PositiveInt = Field(default=16, description="Raw examples sent to the server before a push.")
+
+
+class Beam(Section):
+    """Options of Apache Beam."""
+
+    args: list[str] = Field(default=[], description="Passed to every Beam node as they are.")
+
+
+class Config(Section):
+    """A whole pipeline.yaml.
+
+    Example:
+      >>> config = load("examples/digits")
+      >>> config.trainer.batch_size
+      128
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the pipeline and of the served model.")
+    task: Task = Field(description="multiclass: class index; binary: 0 or 1; regression: a number.")
+    data: Data
+    schema_file: str | None = Field(
+        default=None, alias="schema", description="Curated TFMD schema, .pbtxt; omitted: inferred, written for review."
+    )
+    model: str = Field(default="model.py", description="Python file with build_model; relative to pipeline.yaml.")
+    data_gate: DataGate = DataGate()
+    trainer: Trainer = Trainer()
+    evaluator: Evaluator = Evaluator()
+    quantizer: Quantizer = Quantizer()
+    serving: Serving = Serving()
+    beam: Beam = Beam()
+    folder: Path = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
+
+    def resolve(self, path: str) -> Path:
+        """A path of the YAML as an absolute one: relative ones start at the folder of pipeline.yaml."""
+        return (self.folder / path).absolute()
+
+    def destination(self, root: Path) -> Path:
+        """The folder of the served versions."""
+        return (root / self.serving.destination.format(name=self.name)).absolute()
+
+    def to_yaml(self) -> str:
+        """The complete config, defaults included."""
+        return yaml.safe_dump(self.model_dump(by_alias=True), sort_keys=False)
+
+
+def load(place: str, overrides: tuple[str, ...] = ()) -> Config:
+    """Reads a pipeline.yaml (or the one in the folder `place`) and applies `key=value` overrides.
+
+    Args:
+      place: A folder with a pipeline.yaml, or a YAML file.
+      overrides: Such as `trainer.epochs=3`; the value is YAML.
+
+    Raises:
+      InputError: naming the file, the field, what was received and what was expected.
+    """
+    path = Path(place) / "pipeline.yaml" if Path(place).is_dir() else Path(place)
+    fields = _read(path)
+    for override in overrides:
+        _apply(override, fields)
+    if "folder" in fields:
+        raise InputError(f"{path}: unknown key `folder`.")
+    try:
+        return Config.model_validate({**fields, "folder": path.parent.absolute()})
+    except pydantic.ValidationError as error:
+        raise InputError("\n".join(f"{path}: {_sentence(detail)}" for detail in error.errors())) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"There is no {path}. Give a folder with a pipeline.yaml, or the YAML file.") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(fields, dict):
+        raise InputError(f"{path}: got {type(fields).__name__}, expected a mapping with `name`, `task`, `data`, ...")
+    return fields
+
+
+def _apply(override: str, fields: dict[str, Any]) -> None:
+    key, equals, value = override.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {override}: expected key=value, such as trainer.epochs=3.")
+    *parents, last = key.split(".")
+    for parent in parents:
+        fields = fields.setdefault(parent, {})
+        if not isinstance(fields, dict):
+            raise InputError(f"--set {override}: `{parent}` is a value, not a section.")
+    fields[last] = yaml.safe_load(value)
+
+
+def _sentence(detail: Any) -> str:
+    """One sentence for one pydantic error, with the nearest known key where a key is unknown."""
+    location = [str(part) for part in detail["loc"]]
+    where = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        return f"unknown key `{where}`{_nearest(location)}."
+    if detail["type"] == "missing":
+        return f"`{where}` is missing: {_description(location)}"
+    reason = detail["msg"].removeprefix("Value error, ")
+    received = "" if isinstance(detail["input"], dict) else f", received {detail['input']!r}"
+    return f"`{where}`: {reason}{received}."
+
+
+def _nearest(location: list[str]) -> str:
+    known = list(_keys(_section(location[:-1])))
+    close = difflib.get_close_matches(location[-1], known, n=1)
+    return f": did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
+
+
+def _keys(section: type[Section]) -> dict[str, pydantic.fields.FieldInfo]:
+    return {field.alias or name: field for name, field in section.model_fields.items() if name != "folder"}
+
+
+def _section(location: list[str]) -> type[Section]:
+    def step(section: type[Section], key: str) -> type[Section]:
+        annotation = _keys(section)[key].annotation if key in _keys(section) else Threshold
+        return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Threshold
+
+    return functools.reduce(step, location, Config)
+
+
+def _description(location: list[str]) -> str:
+    field = _keys(_section(location[:-1])).get(location[-1])
+    return field.description if field and field.description else "it has no default."
