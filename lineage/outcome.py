@@ -34,7 +34,7 @@ class InputError(Exception):
     """
 
 
-class GateRefused(Exception):
+class GateRefused(Exception):  # noqa: N818 - a refusal is a verdict, not an error
     """A gate (data, evaluation, quantization, serving) refused: exit code 3.
 
     The message starts with what was refused and lists the reasons, one a line.

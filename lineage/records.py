@@ -10,10 +10,14 @@ from typing import ClassVar, Self
 import pydantic
 
 
-class Record(pydantic.BaseModel):
-    """A JSON file inside an artifact's folder."""
+class Part(pydantic.BaseModel):
+    """What a record is made of: unknown fields are errors, and NaN (a metric of an empty slice) survives JSON."""
 
-    model_config = pydantic.ConfigDict(extra="forbid")
+    model_config = pydantic.ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+
+class Record(Part):
+    """A JSON file inside an artifact's folder."""
 
     FILE_NAME: ClassVar[str]
 
@@ -31,7 +35,7 @@ class Record(pydantic.BaseModel):
         return cls.model_validate_json(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-class Anomaly(pydantic.BaseModel):
+class Anomaly(Part):
     """One anomaly that TFDV found: `column` is empty where it concerns the whole split."""
 
     split: str
@@ -62,7 +66,7 @@ class TrainingRecord(Record):
     history: dict[str, list[float]]
 
 
-class Slice(pydantic.BaseModel):
+class Slice(Part):
     """Metrics on one slice of the evaluated split; `name` is empty for the whole split."""
 
     name: str  # such as "label:7"
@@ -70,7 +74,7 @@ class Slice(pydantic.BaseModel):
     metrics: dict[str, float]
 
 
-class ConfusionMatrix(pydantic.BaseModel):
+class ConfusionMatrix(Part):
     """`counts[i][j]`: examples of true class `labels[i]` predicted as `labels[j]`."""
 
     labels: list[str]
@@ -91,7 +95,7 @@ class EvaluationRecord(Record):
     @property
     def overall(self) -> dict[str, float]:
         """The metrics on the whole split."""
-        return next(part.metrics for part in self.slices if not part.name)
+        return next((part.metrics for part in self.slices if not part.name), {})
 
 
 class QuantizationRecord(Record):

@@ -1,0 +1,105 @@
+"""Writes a run into ML Metadata: its beginning and its end. TFX itself writes the executions in between."""
+
+import enum
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from lineage.outcome import State
+from lineage.store import PIPELINE, RUN, run_folder
+
+
+class Key(enum.StrEnum):
+    """Custom properties of a run's `pipeline_run` context; its creation time is when the run started."""
+
+    PIPELINE = "pipeline"
+    STATE = "state"
+    REASON = "reason"
+    FINGERPRINT = "fingerprint"
+    CONFIG = "config"
+    GRAPH = "graph"  # JSON: {"nodes": [id, ...], "edges": [[upstream, downstream], ...]}
+    RESUMED = "resumed"  # ms since the epoch; absent unless the run was continued after an interruption
+    FINISHED = "finished"  # ms since the epoch
+
+
+def begin_run(
+    store: MetadataStore,
+    root: Path,
+    run_id: str,
+    pipeline: str,
+    fingerprint: str,
+    config: str,
+    nodes: Sequence[str],
+    edges: Sequence[tuple[str, str]],
+) -> None:
+    """Records that a run begins, or that an interrupted one is continued; take its RunLock before.
+
+    Args:
+      store: the store that TFX will write to as well.
+      root: the root folder; ROOT/runs/<run id>/ is made.
+      run_id: what TFX gets as `pipeline_run_id`; unique in the store.
+      pipeline: the pipeline's name.
+      fingerprint: of everything the result depends on; an interrupted run is continued only where it is the same.
+      config: the configuration used, as YAML.
+      nodes: node ids in the order in which they are launched.
+      edges: (upstream id, downstream id) pairs.
+
+    Raises:
+      ValueError: the run has already ended.
+    """
+    run_folder(root, run_id).mkdir(parents=True, exist_ok=True)
+    context = store.get_context_by_type_and_name(RUN, run_id)
+    if context is not None and Key.STATE in context.custom_properties:
+        _resume(store, context)
+        return
+    context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
+    graph = json.dumps({"nodes": list(nodes), "edges": [list(edge) for edge in edges]})
+    for key, value in {
+        Key.PIPELINE: pipeline,
+        Key.STATE: State.RUNNING,
+        Key.REASON: "",
+        Key.FINGERPRINT: fingerprint,
+        Key.CONFIG: config,
+        Key.GRAPH: graph,
+    }.items():
+        context.custom_properties[key].string_value = value
+    [run] = store.put_contexts([context])
+    # TFX puts a new run under its pipeline, but takes a run that exists already as it is.
+    store.put_parent_contexts([mlmd.ParentContext(parent_id=_pipeline(store, pipeline), child_id=run)])
+
+
+def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> None:
+    """Records how a run ended: `reason` says why it failed or was refused, and is empty otherwise."""
+    context = store.get_context_by_type_and_name(RUN, run_id)
+    context.custom_properties[Key.STATE].string_value = state
+    context.custom_properties[Key.REASON].string_value = reason
+    context.custom_properties[Key.FINISHED].int_value = _now()
+    store.put_contexts([context])
+
+
+def _resume(store: MetadataStore, context: mlmd.Context) -> None:
+    state = context.custom_properties[Key.STATE].string_value
+    if state != State.RUNNING:
+        raise ValueError(f"got run {context.name}, which has ended as {state}; expected a new or an interrupted run")
+    context.custom_properties[Key.RESUMED].int_value = _now()
+    store.put_contexts([context])
+
+
+def _type(store: MetadataStore, name: str) -> int:
+    return int(store.put_context_type(mlmd.ContextType(name=name), can_add_fields=True, can_omit_fields=True))
+
+
+def _pipeline(store: MetadataStore, name: str) -> int:
+    """The id of the pipeline's context, in the form in which TFX would make it."""
+    context = store.get_context_by_type_and_name(PIPELINE, name)
+    if context is not None:
+        return int(context.id)
+    return int(store.put_contexts([mlmd.Context(type_id=_type(store, PIPELINE), name=name)])[0])
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,77 @@
+"""Opens the ML Metadata store under a root folder; knows where things lie there, and nothing of what they mean."""
+
+import sqlite3
+from pathlib import Path
+
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from lineage.outcome import InputError
+
+# The context types under which TFX files every execution.
+PIPELINE = "pipeline"
+RUN = "pipeline_run"
+NODE = "node"
+
+
+def database(root: Path) -> Path:
+    """The SQLite file of the store."""
+    return root / "metadata.sqlite"
+
+
+def run_folder(root: Path, run_id: str) -> Path:
+    """The folder of a run's log, report, compiled pipeline and lock."""
+    return root / "runs" / run_id
+
+
+def pipeline_root(root: Path, pipeline: str) -> Path:
+    """The folder under which TFX keeps the artifacts of a pipeline."""
+    return root / "artifacts" / pipeline
+
+
+def open_store(root: Path) -> MetadataStore:
+    """Opens the store that runs under `root` have written.
+
+    Raises:
+      InputError: nothing has run under `root`, or its `metadata.sqlite` is not an ML Metadata store.
+    """
+    path = database(root)
+    if not path.exists():
+        raise InputError(
+            f"Nothing has run under {root} yet (there is no {path}). Start with `slipway run`, or name the folder of "
+            "an earlier run with --root."
+        )
+    if not _is_store(path):
+        raise InputError(f"{path} is not an ML Metadata store. Move it away, or choose another folder with --root.")
+    return _connect(path, mlmd.SqliteMetadataSourceConfig.READWRITE)
+
+
+def create_store(root: Path) -> MetadataStore:
+    """Opens the store under `root`, first creating the folder and the schema where they are missing.
+
+    Raises:
+      InputError: a `metadata.sqlite` is there but is not an ML Metadata store.
+    """
+    path = database(root)
+    if path.exists() and path.stat().st_size > 0:
+        return open_store(root)
+    root.mkdir(parents=True, exist_ok=True)
+    return _connect(path, mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE)
+
+
+def _is_store(path: Path) -> bool:
+    """Asks SQLite itself: ML Metadata would write its tables into any database it is given."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return bool(connection.execute("SELECT name FROM sqlite_master WHERE name = 'MLMDEnv'").fetchall())
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, mode: int) -> MetadataStore:
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    config.sqlite.connection_mode = mode
+    return MetadataStore(config)

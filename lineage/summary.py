@@ -1,0 +1,109 @@
+"""The summary of a run that `slipway show RUN --json` prints: a stable interface for scripts."""
+
+import datetime
+
+import pydantic
+
+from lineage.findings import Findings, find
+from lineage.outcome import State
+from lineage.records import QuantizationRecord
+from lineage.runs import ArtifactRef, Node, Run
+
+
+class ArtifactSummary(pydantic.BaseModel):
+    """An output of a node: MLMD type name and folder."""
+
+    type: str
+    uri: str
+
+
+class NodeSummary(pydantic.BaseModel):
+    """A node of the run; `seconds` is null where it has not run or where nobody knows when it stopped."""
+
+    id: str
+    state: State
+    seconds: float | None
+    artifacts: list[ArtifactSummary]
+
+
+class QuantizationSummary(pydantic.BaseModel):
+    """Sizes in bytes of the two models, and `metric` of both on the test split.
+
+    `accuracy` and `float_accuracy` are values of `metric`: for regression that is an error, so lower is better.
+    """
+
+    metric: str
+    bytes: int
+    float_bytes: int
+    accuracy: float
+    float_accuracy: float
+
+
+class Summary(pydantic.BaseModel):
+    """A run in one JSON object; times are UTC, a NaN becomes null.
+
+    `metrics` are the Evaluator's, on the whole split. `pushed` is the folder of the served version.
+    """
+
+    run: str
+    pipeline: str
+    state: State
+    reason: str
+    started: datetime.datetime
+    finished: datetime.datetime | None
+    nodes: list[NodeSummary]
+    metrics: dict[str, float] | None
+    quantized: QuantizationSummary | None
+    pushed: str | None
+
+
+def summarize(run: Run) -> Summary:
+    """The summary of a run, finished or not.
+
+    Example:
+      print(summarize(find_run(store, root, None)).model_dump_json(indent=2))
+    """
+    findings = find(run)
+    return Summary(
+        run=run.id,
+        pipeline=run.pipeline,
+        state=run.state,
+        reason=run.reason,
+        started=run.started,
+        finished=run.finished,
+        nodes=[_node(node) for node in run.nodes],
+        metrics=_metrics(findings),
+        quantized=_quantized(findings.quantization) if findings.quantization else None,
+        pushed=pushed_folder(run),
+    )
+
+
+def pushed_folder(run: Run) -> str | None:
+    """The folder of the version that the Pusher made; None where nothing was pushed."""
+    for artifact in run.artifacts("PushedModel"):
+        if destination := artifact.properties.get("pushed_destination"):
+            return str(destination)
+    return None
+
+
+def _node(node: Node) -> NodeSummary:
+    artifacts = [_artifact(artifact) for artifact in node.artifacts]
+    return NodeSummary(id=node.id, state=node.state, seconds=node.seconds, artifacts=artifacts)
+
+
+def _artifact(artifact: ArtifactRef) -> ArtifactSummary:
+    return ArtifactSummary(type=artifact.type, uri=artifact.uri)
+
+
+def _metrics(findings: Findings) -> dict[str, float] | None:
+    return findings.evaluation.overall if findings.evaluation else None
+
+
+def _quantized(record: QuantizationRecord) -> QuantizationSummary:
+    return QuantizationSummary(
+        metric=record.metric,
+        bytes=record.bytes,
+        float_bytes=record.float_bytes,
+        accuracy=record.value,
+        float_accuracy=record.float_value,
+    )
