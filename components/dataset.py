@@ -53,8 +53,8 @@ def model_spec(schema: schema_pb2.Schema, transform: tft.TFTransformOutput | Non
     ragged = sorted(name for name, feature in spec.items() if not isinstance(feature, tf.io.FixedLenFeature))
     if ragged:
         raise InputError(
-            f"The model's features {', '.join(ragged)} are missing in some examples or vary in length; the Trainer takes "
-            "dense features. Fill or drop them in preprocessing_fn, or give them a shape in the schema."
+            f"The model's features {', '.join(ragged)} are missing in some examples or vary in length; the Trainer "
+            "takes dense features. Fill or drop them in preprocessing_fn, or give them a shape in the schema."
         )
     return spec
 
@@ -76,7 +76,8 @@ def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: s
     """
     if label not in spec:
         raise InputError(f"The label {label!r} is not among the features {', '.join(sorted(spec))}.")
-    files = [str(file) for uri in artifact_utils.get_split_uris(examples, split) for file in sorted(Path(uri).iterdir())]
+    folders = artifact_utils.get_split_uris(examples, split)
+    files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_PARSE_BATCH)
     parsed = list(records.map(lambda batch: tf.io.parse_example(batch, dict(spec))))
     columns = {name: tf.concat([batch[name] for batch in parsed], axis=0) for name in spec}

@@ -34,7 +34,8 @@ def load(path: str) -> ModuleType:
         try:
             spec.loader.exec_module(module)
         except Exception as error:
-            raise InputError(f"{file} cannot be imported: {type(error).__name__}: {error}{_line(error, file)}") from error
+            reason = f"{type(error).__name__}: {error}{_line(error, file)}"
+            raise InputError(f"{file} cannot be imported: {reason}") from error
     return module
 
 

@@ -73,7 +73,10 @@ def _metric(name: str, bounds: Bounds | None) -> tfma.MetricConfig:
     options = '{"thresholds": [0.5]}' if name in _COUNTS["binary"] else ""
     if name == "MultiClassConfusionMatrixAtThresholds":
         options = '{"thresholds": [0.0]}'
-    return tfma.MetricConfig(class_name=name, config=options, threshold=_threshold(bounds) if bounds else None)
+    metric = tfma.MetricConfig(class_name=name, config=options)
+    if bounds:  # on the whole split only: a slice of a few examples would break a bound by luck
+        metric.per_slice_thresholds.add(slicing_specs=[tfma.SlicingSpec()], threshold=_threshold(bounds))
+    return metric
 
 
 def _threshold(bounds: Bounds) -> tfma.MetricThreshold:

@@ -8,13 +8,13 @@ from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import json_utils
 
-
+from components.evaluator import summary
 
 
 class Executor(tfx_evaluator.Executor):
     """Runs TFMA, blesses, and writes an EvaluationRecord into `evaluation`."""
 
-    def Do(  # noqa: N802 (TFX's name)
+    def Do(
         self,
         input_dict: dict[str, list[Artifact]],
         output_dict: dict[str, list[Artifact]],
@@ -23,5 +23,5 @@ class Executor(tfx_evaluator.Executor):
         """Writes the outputs `evaluation` and `blessing`."""
         super().Do(input_dict, output_dict, exec_properties)
         evaluation = get_single_instance(output_dict[constants.EVALUATION_KEY]).uri
-
-
+        [split] = json_utils.loads(exec_properties["example_splits"])
+        summary.summarize(evaluation, split, has_baseline=bool(input_dict.get("baseline_model"))).save(evaluation)

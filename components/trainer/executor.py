@@ -17,7 +17,7 @@ from components.trainer import export, fit, model
 class Executor(BaseExecutor):
     """Trains and exports; see `Trainer`."""
 
-    def Do(  # noqa: N802 (TFX's name)
+    def Do(
         self,
         input_dict: dict[str, list[Artifact]],
         output_dict: dict[str, list[Artifact]],
@@ -30,7 +30,8 @@ class Executor(BaseExecutor):
             transform = tft.TFTransformOutput(get_single_instance(input_dict["transform_graph"]).uri)
         label = exec_properties["label"]
         spec = dataset.model_spec(schema, transform)
-        train, validation = (dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval"))
+        examples = input_dict["examples"]
+        train, validation = (dataset.read_split(examples, split, spec, label) for split in ("train", "eval"))
 
         keras.utils.set_random_seed(exec_properties["seed"])
         inputs = dataset.input_specs(spec, label)

@@ -70,11 +70,10 @@ def _hook(module: ModuleType, name: str, hp: Hyperparameters, default: Any) -> A
 
 
 def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
-    """Calls the model once on two rows of zeros: it also builds a subclassed model."""
-    rows = {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items() if spec.dtype != tf.string}
-    rows |= {name: tf.fill([2, *spec.shape[1:]], "") for name, spec in inputs.items() if spec.dtype == tf.string}
+    """Calls the model once on two rows of zeros (empty strings): it also builds a subclassed model."""
+    rows = {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()}
     try:
-        call(model, {name: rows[name] for name in inputs})
+        call(model, rows)
     except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error

@@ -1,0 +1,74 @@
+"""Float against quantized on the same examples, and the decision whether the quantized model is good enough."""
+
+import numpy as np
+
+from components.dataset import Split
+from components.quantizer.interpreter import TFLite
+from lineage.records import QuantizationRecord
+
+
+def compare(
+    float_model: TFLite, quantized: TFLite, test: Split, *, task: str, mode: str, max_drop: float
+) -> QuantizationRecord:
+    """Runs both models on the whole split.
+
+    Args:
+      float_model: The float32 TFLite model.
+      quantized: The quantized TFLite model.
+      test: Labels and features, as the models take them.
+      task: multiclass and binary compare accuracy, regression the mean absolute error.
+      mode: How the model was quantized.
+      max_drop: Most the quantized model may be worse, in the metric's own unit.
+
+    Returns:
+      The comparison; not blessed where the quantized model is too much worse, answers with numbers that are not
+      finite, or is not quantized throughout.
+    """
+    features = {name: column.numpy() for name, column in test.features.items()}
+    labels = test.labels.numpy()
+    float_predictions, predictions = float_model.predict(features), quantized.predict(features)
+    metric = "mean_absolute_error" if task == "regression" else "accuracy"
+    value, float_value = (_metric(task, found, labels) for found in (predictions, float_predictions))
+    drop = value - float_value if task == "regression" else float_value - value
+    reasons = _reasons(drop, max_drop, metric, predictions, quantized.float_tensors())
+    return QuantizationRecord(
+        mode=mode,
+        metric=metric,
+        value=value,
+        float_value=float_value,
+        drop=drop,
+        max_drop=max_drop,
+        agreement=_agreement(task, predictions, float_predictions),
+        bytes=quantized.size,
+        float_bytes=float_model.size,
+        examples=len(test),
+        blessed=not reasons,
+        reasons=reasons,
+    )
+
+
+def _classes(task: str, predictions: np.ndarray) -> np.ndarray:
+    return np.argmax(predictions, axis=1) if task == "multiclass" else (predictions[:, 0] > 0.5).astype(np.int64)
+
+
+def _metric(task: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+    if task == "regression":
+        return float(np.mean(np.abs(predictions[:, 0] - labels)))
+    return float(np.mean(_classes(task, predictions) == labels))
+
+
+def _agreement(task: str, predictions: np.ndarray, float_predictions: np.ndarray) -> float | None:
+    if task == "regression":
+        return None
+    return float(np.mean(_classes(task, predictions) == _classes(task, float_predictions)))
+
+
+def _reasons(drop: float, max_drop: float, metric: str, predictions: np.ndarray, float_tensors: list[str]) -> list[str]:
+    reasons = []
+    if not np.isfinite(predictions).all():
+        reasons.append("some predictions of the quantized model are not finite")
+    if not drop <= max_drop:
+        reasons.append(f"{metric} is {drop:.4f} worse than the float model's, at most {max_drop:g} is allowed")
+    if float_tensors:
+        reasons.append(f"{len(float_tensors)} tensors stay float, such as {float_tensors[0]}")
+    return reasons

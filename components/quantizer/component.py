@@ -1,0 +1,91 @@
+"""The Quantizer's interface."""
+
+import tfx.v1 as tfx
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, Schema, TransformGraph
+
+from components.artifacts import QuantizationBlessing, QuantizationMetrics, TFLiteModel
+from components.quantizer.executor import Executor
+
+
+class QuantizerSpec(ComponentSpec):
+    """Inputs, outputs and execution properties; every property is part of the cache key."""
+
+    INPUTS = {
+        "model": ChannelParameter(type=Model),
+        "examples": ChannelParameter(type=Examples),
+        "schema": ChannelParameter(type=Schema),
+        "transform_graph": ChannelParameter(type=TransformGraph, optional=True),
+        "model_blessing": ChannelParameter(type=ModelBlessing, optional=True),
+    }
+    OUTPUTS = {
+        "tflite_model": ChannelParameter(type=TFLiteModel),
+        "blessing": ChannelParameter(type=QuantizationBlessing),
+        "metrics": ChannelParameter(type=QuantizationMetrics),
+    }
+    PARAMETERS = {
+        "task": ExecutionParameter(type=str),
+        "label": ExecutionParameter(type=str),
+        "mode": ExecutionParameter(type=str),
+        "max_drop": ExecutionParameter(type=float),
+        "representative_examples": ExecutionParameter(type=int),
+        "seed": ExecutionParameter(type=int),
+    }
+
+
+class Quantizer(BaseComponent):
+    """Converts the model's `transformed` signature to TFLite and compares it with the float model.
+
+    The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split. Output `tflite_model`
+    holds `model.tflite`, `blessing` says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes,
+    metrics and the reasons of a refusal.
+
+    Example:
+      >>> quantizer = Quantizer(
+      ...     model=trainer.outputs["model"],
+      ...     examples=transform.outputs["transformed_examples"],
+      ...     schema=schema.outputs["schema"],
+      ...     transform_graph=transform.outputs["transform_graph"],
+      ...     task="binary",
+      ...     label="big_tipper",
+      ... )
+    """
+
+    SPEC_CLASS = QuantizerSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        model: tfx.types.BaseChannel,
+        examples: tfx.types.BaseChannel,
+        schema: tfx.types.BaseChannel,
+        task: str,
+        label: str,
+        transform_graph: tfx.types.BaseChannel | None = None,
+        model_blessing: tfx.types.BaseChannel | None = None,
+        mode: str = "int8",
+        max_drop: float = 0.005,
+        representative_examples: int = 200,
+        seed: int = 0,
+    ):
+        super().__init__(
+            spec=QuantizerSpec(
+                model=model,
+                examples=examples,
+                schema=schema,
+                transform_graph=transform_graph,
+                model_blessing=model_blessing,
+                tflite_model=tfx.dsl.Channel(type=TFLiteModel),
+                blessing=tfx.dsl.Channel(type=QuantizationBlessing),
+                metrics=tfx.dsl.Channel(type=QuantizationMetrics),
+                task=task,
+                label=label,
+                mode=mode,
+                max_drop=max_drop,
+                representative_examples=representative_examples,
+                seed=seed,
+            )
+        )

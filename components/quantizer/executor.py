@@ -1,0 +1,62 @@
+"""The Quantizer's work: convert twice, compare on the test split, decide."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import tensorflow_transform as tft
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.types.artifact import Artifact
+from tfx.types.artifact_utils import get_single_instance
+from tfx.utils import path_utils
+
+from components import dataset
+from components.quantizer import compare, convert
+from components.quantizer.interpreter import TFLite
+
+log = logging.getLogger("slipway.quantizer")
+
+
+class Executor(BaseExecutor):
+    """Converts, compares and blesses; see `Quantizer`."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
+        saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
+        train, test = _splits(input_dict, exec_properties["label"])
+        representative = convert.representative(
+            train, exec_properties["representative_examples"], exec_properties["seed"]
+        )
+        quantized = convert.to_int8(saved_model, representative)
+        float_model = convert.to_float(saved_model)
+
+        record = compare.compare(
+            TFLite(float_model),
+            TFLite(quantized),
+            test,
+            task=exec_properties["task"],
+            mode=exec_properties["mode"],
+            max_drop=exec_properties["max_drop"],
+        )
+        log.info("%s %.4f, float %.4f; %d bytes, float %d", record.metric, record.value, record.float_value,
+                 record.bytes, record.float_bytes)  # fmt: skip
+        Path(get_single_instance(output_dict["tflite_model"]).uri, "model.tflite").write_bytes(quantized)
+        record.save(get_single_instance(output_dict["metrics"]).uri)
+        blessing = get_single_instance(output_dict["blessing"])
+        blessing.blessed = int(record.blessed)
+        Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
+
+
+def _splits(input_dict: dict[str, list[Artifact]], label: str) -> tuple[dataset.Split, dataset.Split]:
+    schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
+    transform = None
+    if input_dict.get("transform_graph"):
+        transform = tft.TFTransformOutput(get_single_instance(input_dict["transform_graph"]).uri)
+    spec = dataset.model_spec(schema, transform)
+    train, test = (dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "test"))
+    return train, test
