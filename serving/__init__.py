@@ -1,0 +1,1 @@
+"""The model folder that servers read, and an embedded server and client on TensorFlow Serving's gRPC protocol."""
