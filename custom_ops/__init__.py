@@ -1,0 +1,10 @@
+"""TensorFlow ops of our own, each with a twin in plain TensorFlow that gives the same numbers.
+
+A call runs the op where its library was built and can run, else the twin; `composite()` asks for the twin, which is
+what an exported model must hold so that it loads where this library does not exist.
+"""
+
+from custom_ops.library import available, composite
+from custom_ops.smoothed_softmax_xent import SmoothedCrossentropy, smoothed_softmax_xent
+
+__all__ = ["SmoothedCrossentropy", "available", "composite", "smoothed_softmax_xent"]

@@ -1,0 +1,72 @@
+"""Finds and loads the library of compiled ops, and decides between an op and its composite twin. No maths."""
+
+import contextlib
+import functools
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+FOLDER = Path(__file__).parent
+
+_lock = threading.Lock()
+_open_scopes = 0
+
+
+def available() -> bool:
+    """Whether the compiled ops are loaded and fit this machine's devices; False: every call runs its composite.
+
+    The compiled ops run on the CPU, so where TensorFlow sees a GPU the composites, which run there, are used.
+    """
+    return load() is not None and not tf.config.get_visible_devices("GPU")
+
+
+def ops_to_call() -> Any | None:
+    """The compiled ops, when a call made now should run one; None when it should run its composite."""
+    return load() if _open_scopes == 0 and available() else None
+
+
+@contextlib.contextmanager
+def composite() -> Iterator[None]:
+    """While the scope is open every call in the process, on any thread, runs its composite in plain TensorFlow.
+
+    Needed around tracing what will be exported or compiled by XLA. A `tf.function` traced before keeps the op.
+
+    Example:
+        with custom_ops.composite():
+            tf.saved_model.save(module, folder)  # loads without the library of compiled ops
+    """
+    global _open_scopes
+    with _lock:
+        _open_scopes += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _open_scopes -= 1
+
+
+@functools.cache
+def load() -> Any | None:
+    """The compiled ops as TensorFlow's module of functions; None, after one warning that says why, without them."""
+    path = FOLDER / f"_ops-tf{tf.__version__}.so"
+    try:
+        if path.exists():
+            return tf.load_op_library(str(path))
+        reason = _why_missing()
+    except tf.errors.OpError as error:
+        reason = f"{path.name} does not load ({error.message})"
+    logging.getLogger("slipway").warning(
+        "custom_ops: %s; plain TensorFlow runs instead, with the same results. `make setup` builds them.", reason
+    )
+    return None
+
+
+def _why_missing() -> str:
+    others = sorted(found.name for found in FOLDER.glob("_ops-tf*.so"))
+    if others:
+        return f"the compiled ops are for another TensorFlow than {tf.__version__} ({', '.join(others)})"
+    return "the compiled ops were not built"
