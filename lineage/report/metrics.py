@@ -1,0 +1,50 @@
+"""What a metric's name says about it: whether it is a share of examples, which way is better, how to print it."""
+
+import math
+
+_ERRORS = ("loss", "error", "crossentropy", "divergence", "hinge")
+_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+def is_share(metric: str) -> bool:
+    """Whether the metric is a share of the evaluated examples, so that it has a binomial interval."""
+    return "accuracy" in metric
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value is a better model."""
+    return any(word in metric for word in _ERRORS)
+
+
+def primary(metrics: dict[str, float]) -> str | None:
+    """The metric to show first: an accuracy, else any other than the loss, else what there is."""
+    ranked = sorted(metrics, key=lambda name: (not is_share(name), "loss" in name or "crossentropy" in name))
+    return ranked[0] if ranked else None
+
+
+def wilson(share: float, examples: int) -> tuple[float, float]:
+    """The 95 % score interval of a share of `examples` trials (Wilson, JASA 22, 1927)."""
+    if examples <= 0:
+        return 0.0, 1.0
+    square = _Z * _Z / examples
+    centre = (share + square / 2) / (1 + square)
+    half = _Z / (1 + square) * math.sqrt(share * (1 - share) / examples + square / (4 * examples))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def title(metric: str) -> str:
+    """A Keras or TFMA metric name for people."""
+    words = metric.removeprefix("sparse_categorical_").removeprefix("categorical_").removeprefix("binary_")
+    return words.replace("_", " ") if words not in ("auc", "mae", "mse", "rmse") else words.upper()
+
+
+def show(value: float, metric: str) -> str:
+    """The value in the unit of the metric: a share in per cent, anything else with four significant digits."""
+    if not math.isfinite(value):
+        return "not defined"
+    return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"
+
+
+def show_change(difference: float, metric: str) -> str:
+    """The size of a difference between two values of the metric: in points for a share."""
+    return f"{100 * abs(difference):.2f} points" if is_share(metric) else f"{abs(difference):.4g}"
