@@ -1,5 +1,1 @@
 """Makes the quantized TFLite model and refuses it when it is too much worse than the float model."""
-
-from components.quantizer.component import Quantizer
-
-__all__ = ["Quantizer"]

@@ -1,0 +1,59 @@
+"""Verbs that look at what has run, from the metadata alone: `runs`, `show`, `report`. None imports TensorFlow."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.options import DEFAULT_ROOT, Json, Root
+from cli.outcome import print_nodes, print_outcome
+from cli.style import STYLES, duration
+from lineage.runs import find_run, list_runs
+from lineage.store import open_store
+from lineage.summary import Summary, summarize
+
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; without it, the latest run.")]
+
+
+def runs(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
+    """List the runs, newest first."""
+    found = list_runs(open_store(root), root.absolute())
+    if as_json:
+        summaries = [summarize(run) for run in found]
+        typer.echo(pydantic.TypeAdapter(list[Summary]).dump_json(summaries, indent=2).decode())
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("run", "state", "started (UTC)", "time"):
+        table.add_column(column, justify="right" if column == "time" else "left")
+    for run in found:
+        seconds = (run.finished - run.started).total_seconds() if run.finished else None
+        state = f"[{STYLES[run.state]}]{run.state}[/]"
+        table.add_row(run.id, state, f"{run.started:%Y-%m-%d %H:%M:%S}", duration(seconds))
+    Console(soft_wrap=True).print(table, highlight=False)
+
+
+def show(run: RunId = None, root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
+    """Show a run: its nodes, what came out, where it lies."""
+    found = find_run(open_store(root), root.absolute(), run)
+    if as_json:
+        typer.echo(summarize(found).model_dump_json(indent=2))
+        return
+    console = Console(soft_wrap=True)
+    print_nodes(found, console)
+    report_file = found.folder / "report.html"
+    print_outcome(found, report_file if report_file.exists() else None, console)
+
+
+def report(
+    run: RunId = None,
+    root: Root = DEFAULT_ROOT,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write the report of a run as one self-contained HTML page."""
+    from lineage.report import render  # matplotlib: half a second that the other verbs need not wait
+
+    render(find_run(open_store(root), root.absolute(), run), output)
+    typer.echo(str(output.absolute()))

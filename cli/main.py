@@ -1,0 +1,43 @@
+"""Entry point of the `slipway` command: the verbs, and the exit codes for what they raise."""
+
+import sys
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from cli import look, work
+from lineage.outcome import ExitCode, GateRefused, InputError
+
+app = typer.Typer(
+    help="From labelled data to a served, quantized TensorFlow model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(work.run)
+app.command()(work.check)
+app.command()(look.runs)
+app.command()(look.show)
+app.command()(look.report)
+
+
+def main() -> None:
+    """Runs the command; ends with 0 done, 1 the work failed, 2 the input was wrong, 3 a gate refused."""
+    try:
+        app()
+    except InputError as error:
+        _fail(error, ExitCode.INPUT_WRONG)
+    except GateRefused as error:
+        _fail(error, ExitCode.GATE_REFUSED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(error: Exception, code: ExitCode) -> None:
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

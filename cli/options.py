@@ -1,0 +1,15 @@
+"""Options that several verbs share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Root = Annotated[Path, typer.Option("--root", help="Folder for artifacts, metadata and served models.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a field, such as --set trainer.epochs=3; may be repeated.")
+]
+PipelinePath = Annotated[str, typer.Argument(help="Folder with a pipeline.yaml, or the YAML file.")]
+
+DEFAULT_ROOT = Path("output")

@@ -1,0 +1,48 @@
+"""A run in a few lines of text: how it ended, what came out, where it lies."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cli.style import STYLES, duration
+from lineage.outcome import State
+from lineage.runs import Run
+from lineage.summary import Summary, summarize
+
+
+def print_outcome(run: Run, report: Path | None, console: Console) -> None:
+    """Prints verdict, headline numbers and where to look."""
+    summary = summarize(run)
+    seconds = (run.finished - run.started).total_seconds() if run.finished else None
+    console.print(f"\n[{STYLES[run.state]} bold]{run.state}[/] {run.id} {duration(seconds)}", highlight=False)
+    if run.reason:
+        console.print(run.reason, highlight=False, markup=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _facts(run, summary, report):
+        table.add_row(name, value)
+    console.print(table, highlight=False, markup=False)
+
+
+def print_nodes(run: Run, console: Console) -> None:
+    """Prints a row a node."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("node", "state", "time"):
+        table.add_column(column, justify="right" if column == "time" else "left")
+    for node in run.nodes:
+        table.add_row(node.id, f"[{STYLES[node.state]}]{node.state}[/]", duration(node.seconds))
+    console.print(table, highlight=False)
+
+
+def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, str]]:
+    facts = [(f"test {name}", f"{value:.4f}") for name, value in (summary.metrics or {}).items()]
+    if quantized := summary.quantized:
+        facts += [
+            (f"int8 {quantized.metric}", f"{quantized.accuracy:.4f} (float {quantized.float_accuracy:.4f})"),
+            ("int8 size", f"{quantized.bytes / 1000:.0f} kB (float {quantized.float_bytes / 1000:.0f} kB)"),
+        ]
+    if summary.pushed:
+        facts += [("served version", summary.pushed), ("TFLite model", str(Path(summary.pushed) / "model.tflite"))]
+    if run.state is State.FAILED:
+        facts.append(("log", str(run.folder / "log.txt")))
+    return [*facts, *([("report", str(report))] if report else [])]

@@ -1,0 +1,53 @@
+"""Verbs that do work: `run` a pipeline, `check` it before anything runs."""
+
+import typer
+from rich.console import Console
+
+from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
+from cli.outcome import print_outcome
+from cli.progress import watch
+from cli.quiet import quiet
+from pipeline import checks
+from pipeline.config import Config, load
+from pipeline.prepare import prepare
+from runners.plan import plan
+
+
+def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides = None) -> None:
+    """Run a pipeline; what is unchanged comes from the cache, a killed run is continued."""
+    config = load(pipeline, tuple(override or ()))
+    console = Console(soft_wrap=True)
+    if checks.must_be_prepared(config):
+        console.print(f"Making the data with {config.resolve(config.data.prepare or '')} ...", highlight=False)
+    prepare(config)
+    checks.check(config)
+    planned = plan(config, root.absolute())
+    planned.folder.mkdir(parents=True, exist_ok=True)
+    log_file = planned.folder / "log.txt"
+    with quiet(log_file) as terminal:
+        console = Console(file=terminal, soft_wrap=True)
+        verb = "Continuing" if planned.continued else "Running"
+        console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)
+        with watch(console) as observer:
+            # TFX and TensorFlow take seconds to import, and write to the terminal while they do.
+            from runners import local
+
+            result = local.run(planned, observer)
+    print_outcome(result.run, result.report, Console(soft_wrap=True))
+    raise typer.Exit(result.exit_code)
+
+
+def check(pipeline: PipelinePath, override: Overrides = None) -> None:
+    """Check config, code, schema and the head of the data, in under a second; run nothing."""
+    config = load(pipeline, tuple(override or ()))
+    if checks.must_be_prepared(config):
+        for one in (one for one in checks.CHECKS if one is not checks.check_data):
+            one(config)
+        typer.echo(f"{config.name}: fine so far; `slipway run` first makes the data with {config.data.prepare}.")
+        return
+    checks.check(config)
+    typer.echo(f"{config.name}: {_found(config)}")
+
+
+def _found(config: Config) -> str:
+    return f"config, code, schema and data ({', '.join(checks.data_patterns(config))}) are in order."

@@ -1,0 +1,1 @@
+"""What is executed: the config, the TFX pipeline built from it, and its compiled form."""

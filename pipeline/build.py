@@ -1,0 +1,171 @@
+"""From the config to the TFX pipeline: which nodes there are and how they are wired."""
+
+from pathlib import Path
+
+import tensorflow_model_analysis as tfma
+import tfx.v1 as tfx
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration import metadata
+from tfx.types.standard_artifacts import Model, ModelBlessing
+
+from components import user_code
+from components.data_gate.component import DataGate
+from components.evaluator.baseline import BaselineStrategy
+from components.evaluator.component import Evaluator
+from components.evaluator.eval_config import Bounds, eval_config
+from components.infra_validator.component import InfraValidator
+from components.pusher.component import Pusher
+from components.quantizer.component import Quantizer
+from components.schema_importer import curated
+from components.schema_importer.component import SchemaImporter
+from components.trainer.component import Trainer
+from lineage.store import database, pipeline_root
+from pipeline.config import Config
+from pipeline.fingerprint import code_fingerprint
+from pipeline.ingest import example_gen
+
+# The DirectRunner would look for a Prism binary to download; and TFX would build a source distribution a node.
+_LOCAL_BEAM = [
+    "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",
+    "--sdk_container_image=local/none",
+]
+
+
+def build(config: Config, root: Path) -> tfx.dsl.Pipeline:
+    """The TFX pipeline of a checked config.
+
+    Args:
+      config: A config for which `pipeline.checks.check` raises nothing.
+      root: Folder for artifacts, metadata and served models.
+
+    Returns:
+      The pipeline, its nodes in an order in which they can run.
+    """
+    ingest = example_gen(config)
+    examples = ingest.outputs["examples"]
+    statistics = tfx.components.StatisticsGen(examples=examples)
+    schema = _schema(config, statistics)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    gate = DataGate(
+        anomalies=validator.outputs["anomalies"],
+        schema=schema.outputs["schema"],
+        examples=examples,
+        allow=config.data_gate.allow,
+    )
+    nodes = [ingest, statistics, schema, validator, gate]
+    transform = _transform(config, examples, schema, gate)
+    nodes += [transform] if transform else []
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=str(pipeline_root(root, config.name)),
+        components=[*nodes, *_model_nodes(config, root, examples, schema, gate, transform)],
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(database(root))),
+        enable_cache=True,
+        beam_pipeline_args=_beam_args(config),
+    )
+
+
+def _schema(config: Config, statistics: BaseComponent) -> BaseComponent:
+    if config.schema_file:
+        path = str(config.resolve(config.schema_file))
+        return SchemaImporter(schema_file=path, fingerprint=curated.fingerprint(path))
+    return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+
+
+def _transform(
+    config: Config, examples: tfx.types.BaseChannel, schema: BaseComponent, gate: BaseComponent
+) -> BaseComponent | None:
+    """No preprocessing_fn, no Transform: its fixed cost is the largest of all nodes."""
+    module_file = str(config.resolve(config.model))
+    if user_code.PREPROCESSING not in user_code.functions(module_file):
+        return None
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema.outputs["schema"],
+        preprocessing_fn="components.transform.preprocessing_fn",
+        custom_config={
+            "module_file": module_file,
+            "module_fingerprint": code_fingerprint(config, user_code.PREPROCESSING),
+        },
+        disable_statistics=True,
+    )
+    transform.add_upstream_node(gate)
+    return transform
+
+
+def _model_nodes(
+    config: Config,
+    root: Path,
+    examples: tfx.types.BaseChannel,
+    schema: BaseComponent,
+    gate: BaseComponent,
+    transform: BaseComponent | None,
+) -> list[BaseNode]:
+    """Trainer and all below."""
+    shown = {
+        "examples": transform.outputs["transformed_examples"] if transform else examples,
+        "schema": schema.outputs["schema"],
+        "transform_graph": transform.outputs["transform_graph"] if transform else None,
+        "task": config.task,
+        "label": config.data.label,
+        "seed": config.trainer.seed,
+    }
+    trainer = Trainer(
+        **shown,
+        module_file=str(config.resolve(config.model)),
+        module_fingerprint=code_fingerprint(config, *user_code.HOOKS),
+        epochs=config.trainer.epochs,
+        batch_size=config.trainer.batch_size,
+        early_stopping=config.trainer.early_stopping,
+        hyperparameters=config.trainer.hyperparameters,
+    )
+    trainer.add_upstream_node(gate)
+    model = trainer.outputs["model"]
+    baseline = tfx.dsl.Resolver(
+        strategy_class=BaselineStrategy,
+        candidate=model,
+        model=tfx.dsl.Channel(type=Model),
+        model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+    ).with_id("Baseline")
+    evaluator = Evaluator(
+        examples=examples, model=model, baseline_model=baseline.outputs["model"], eval_config=_eval_config(config)
+    )
+    quantizer = Quantizer(
+        **shown,
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        mode=config.quantizer.mode,
+        max_drop=config.quantizer.max_drop,
+        representative_examples=config.quantizer.representative_examples,
+    )
+    infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
+    infra_validator.add_upstream_node(quantizer)  # a refused model is not served, not even for a check
+    pusher = Pusher(
+        model=model,
+        tflite_model=quantizer.outputs["tflite_model"],
+        model_blessing=evaluator.outputs["blessing"],
+        quantization_blessing=quantizer.outputs["blessing"],
+        infra_blessing=infra_validator.outputs["blessing"],
+        destination=str(config.destination(root)),
+        keep=config.serving.keep,
+    )
+    return [trainer, baseline, evaluator, quantizer, infra_validator, pusher]
+
+
+def _eval_config(config: Config) -> tfma.EvalConfig:
+    return eval_config(
+        config.task,
+        config.data.label,
+        slices=config.evaluator.slices,
+        metrics=config.evaluator.metrics,
+        bounds={name: Bounds(**bound.model_dump()) for name, bound in config.evaluator.thresholds.items()},
+    )
+
+
+def _beam_args(config: Config) -> list[str]:
+    if any(argument.startswith("--runner") for argument in config.beam.args):
+        return list(config.beam.args)
+    return [*_LOCAL_BEAM, *config.beam.args]

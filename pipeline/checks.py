@@ -1,0 +1,106 @@
+"""What can be wrong with a pipeline before any work: config against code, schema and the head of the data.
+
+Each check is a small function that raises an InputError; none imports TensorFlow or TFX, so all take well under a
+second.
+"""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+from components import user_code
+from components.data_gate.allowed import check_allowed
+from components.example_gen import sources
+from components.schema_importer import curated
+from lineage.outcome import InputError
+from pipeline.config import Config, Data
+
+
+def check_code(config: Config) -> None:
+    """The Python file can be parsed and defines `build_model`."""
+    path = config.resolve(config.model)
+    defined = user_code.functions(str(path))
+    if "build_model" not in defined:
+        names = ", ".join(sorted(defined)) or "nothing"
+        raise InputError(f"{path} defines {names}, but not build_model(inputs_spec, hp) -> keras.Model.")
+
+
+def check_schema(config: Config) -> None:
+    """The curated schema is there and can be parsed."""
+    if config.schema_file:
+        curated.read_schema(str(config.resolve(config.schema_file)))
+
+
+def check_thresholds(config: Config) -> None:
+    """There is a bound, without which the Evaluator blesses nothing."""
+    if not config.evaluator.thresholds:
+        raise InputError(
+            "evaluator.thresholds is empty, so no model could ever be blessed. Bound at least one metric, such as "
+            f"{_EXAMPLE_BOUND[config.task]}."
+        )
+
+
+def check_data_gate(config: Config) -> None:
+    """The allowed anomalies are kinds that TFDV knows."""
+    check_allowed(config.data_gate.allow)
+
+
+def check_data(config: Config) -> None:
+    """The files are there, have the same columns, and the label and the slices are among them."""
+    patterns = data_patterns(config)
+    if config.data.format == "tfrecord":
+        for file in [file for pattern in patterns for file in sources.resolve_files(pattern)]:
+            _check_record_file(Path(file))
+        return
+    columns = sources.check_source(patterns, config.data.format, config.data.label)
+    for name in [name for names in config.evaluator.slices for name in names.split(",")]:
+        if name not in columns:
+            raise InputError(f"evaluator.slices: {name!r} is not a column; there are {', '.join(columns)}.")
+
+
+CHECKS: tuple[Callable[[Config], None], ...] = (
+    check_code,
+    check_schema,
+    check_thresholds,
+    check_data_gate,
+    check_data,
+)
+
+_EXAMPLE_BOUND = {
+    "multiclass": "sparse_categorical_accuracy: {min: 0.9}",
+    "binary": "auc: {min: 0.7}",
+    "regression": "mean_absolute_error: {max: 1.0}",
+}
+
+
+def check(config: Config) -> None:
+    """Runs every check; the first that fails raises."""
+    for one in CHECKS:
+        one(config)
+
+
+def data_patterns(config: Config) -> list[str]:
+    """Absolute globs of the data: one, or one a split."""
+    if not config.data.is_split:
+        return [str(config.resolve(config.data.path))]
+    return [str(config.resolve(config.data.path) / str(pattern)) for pattern in config.data.splits.values()]
+
+
+def must_be_prepared(config: Config) -> bool:
+    """Whether the data is not there yet and the config names a script that makes it."""
+    return config.data.prepare is not None and not _has_files(config, config.data)
+
+
+def _has_files(config: Config, data: Data) -> bool:
+    base = config.resolve(data.path)
+    return base.exists() or any(base.parent.glob(base.name))
+
+
+def _check_record_file(file: Path) -> None:
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rb") as stream:
+            if not stream.read(12):
+                raise InputError(f"{file} is empty, expected TFRecords of tf.Example.")
+    except (gzip.BadGzipFile, EOFError):
+        raise InputError(f"{file} is not a gzip file, as its name says; expected TFRecords of tf.Example.") from None

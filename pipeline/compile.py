@@ -1,0 +1,37 @@
+"""The compiled pipeline: TFX's intermediate representation (IR), which every runner executes."""
+
+from pathlib import Path
+
+import tfx.v1 as tfx
+from tfx.dsl.compiler.compiler import Compiler
+from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
+from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline.build import build
+from pipeline.config import Config
+
+
+def compile_pipeline(config: Config, root: Path) -> pipeline_pb2.Pipeline:
+    """Builds and compiles; the run id is still a parameter."""
+    pipeline: tfx.dsl.Pipeline = build(config, root)
+    return Compiler().compile(pipeline)
+
+
+def for_run(ir: pipeline_pb2.Pipeline, run_id: str) -> pipeline_pb2.Pipeline:
+    """A copy of the IR in which the run id is filled in."""
+    copy = pipeline_pb2.Pipeline()
+    copy.CopyFrom(ir)
+    substitute_runtime_parameter(copy, {PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
+    return copy
+
+
+def node_ids(ir: pipeline_pb2.Pipeline) -> list[str]:
+    """Ids of the nodes, in an order in which they can run."""
+    return [node.pipeline_node.node_info.id for node in ir.nodes]
+
+
+def edges(ir: pipeline_pb2.Pipeline) -> list[tuple[str, str]]:
+    """(upstream, downstream) pairs of node ids."""
+    nodes = [node.pipeline_node for node in ir.nodes]
+    return [(upstream, node.node_info.id) for node in nodes for upstream in node.upstream_nodes]

@@ -1,0 +1,1 @@
+"""How a compiled pipeline is executed."""

@@ -1,0 +1,43 @@
+"""From the exception that ended a run to what the user is told: state, exit code, and a message that starts with
+their own line.
+"""
+
+import dataclasses
+import linecache
+import re
+import traceback
+
+from lineage.outcome import ExitCode, GateRefused, InputError, State
+
+# Beam re-raises what a worker raised as text: the class's qualified name and the message, then the step it ran in.
+_IN_BEAM = re.compile(r"lineage\.outcome\.(InputError|GateRefused): (.*?)(?: \[while running|\n\n|\Z)", re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """How a run ended that did not complete."""
+
+    state: State
+    exit_code: ExitCode
+    message: str
+
+
+def explain(error: Exception, user_file: str) -> Failure:
+    """The failure that an exception is; `user_file` is the path of the user's Python file."""
+    if isinstance(error, GateRefused):
+        return Failure(State.REFUSED, ExitCode.GATE_REFUSED, str(error))
+    if isinstance(error, InputError):
+        return Failure(State.FAILED, ExitCode.INPUT_WRONG, str(error))
+    if found := _IN_BEAM.search(str(error)):
+        return Failure(State.FAILED, ExitCode.INPUT_WRONG, found.group(2).strip())
+    reason = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    return Failure(State.FAILED, ExitCode.WORK_FAILED, "\n".join([*_users_line(error, user_file), reason]))
+
+
+def _users_line(error: Exception, user_file: str) -> list[str]:
+    """The innermost line of the user's file on the stack, if it is there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == user_file]
+    if not frames:
+        return []
+    line = frames[-1].lineno or 0
+    return [f"{user_file}, line {line}: {linecache.getline(user_file, line).strip()}"]
