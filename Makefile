@@ -1,0 +1,48 @@
+# What there is to type: `make` lists it. Each verb does the set-up that it needs.
+SHELL := /bin/bash
+BIN := .venv/bin
+# Newer than all that decides what is in .venv: then there is nothing to set up.
+READY := .venv/.ready
+INPUTS := Makefile requirements.lock pyproject.toml setup.py \
+          $(shell find .make compat custom_ops/cc -type f -not -path '*/build/*' -not -path '*.egg-info/*')
+# Versions for all supported Pythons at once, with hashes and without the address of any index.
+LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples --extra dev \
+        --generate-hashes --no-emit-index-url --no-header pyproject.toml
+UV := $(firstword $(wildcard .uv/bin/uv) uv)
+
+.PHONY: help setup demo test lint format lock lock-check clean
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+setup: $(READY)  ## makes .venv with everything of requirements.lock and the built custom ops
+
+$(READY): $(INPUTS)
+	@.make/setup.sh
+	@touch $@
+
+demo: setup  ## from handwritten digits to a served, quantized model
+	$(BIN)/slipway run examples/digits
+
+test: lint  ## all checks and tests, as CI runs them
+	$(BIN)/python -m pytest
+
+lint: setup  ## style, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## rewrites the code in the project's style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: setup  ## rewrites requirements.lock after a change of pyproject.toml
+	$(UV) $(LOCK) --output-file requirements.lock
+
+lock-check: setup  ## says whether requirements.lock is what pyproject.toml asks for
+	@.make/lock_check.sh $(UV) $(LOCK)
+
+clean:  ## removes the environment and all that was built, no results of runs
+	rm -rf .venv .uv build compat/build *.egg-info compat/*.egg-info custom_ops/_ops-tf*.so
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
