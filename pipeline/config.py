@@ -210,7 +210,7 @@ def _sentence(detail: Any) -> str:
     location = [str(part) for part in detail["loc"]]
     where = ".".join(location)
     if detail["type"] == "extra_forbidden":
-        return f"unknown key `{where}`{_nearest(location)}."
+        return f"unknown key `{where}`{_nearest(location)}"
     if detail["type"] == "missing":
         return f"`{where}` is missing: {_description(location)}"
     reason = detail["msg"].removeprefix("Value error, ")
@@ -221,7 +221,7 @@ def _sentence(detail: Any) -> str:
 def _nearest(location: list[str]) -> str:
     known = list(_keys(_section(location[:-1])))
     close = difflib.get_close_matches(location[-1], known, n=1)
-    return f": did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}"
+    return f": did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}."
 
 
 def _keys(section: type[Section]) -> dict[str, pydantic.fields.FieldInfo]:
