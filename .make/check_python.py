@@ -23,8 +23,8 @@ def why_not(version, system, glibc, headers, venv):
         return f"Slipway needs Python 3.11, 3.12 or 3.13, found {name}: install python3.11 with its headers and venv."
     if version >= (3, 12) and glibc < (2, 39):
         return (
-            f"With glibc {glibc[0]}.{glibc[1]} Slipway needs Python 3.11, found {name} (whose TensorFlow Data Validation "
-            "wants glibc 2.39): install python3.11 with its headers and venv."
+            f"With glibc {glibc[0]}.{glibc[1]} Slipway needs Python 3.11, found {name} (whose TensorFlow Data "
+            "Validation wants glibc 2.39): install python3.11 with its headers and venv."
         )
     if not headers:
         return f"Python {name} has no headers (Python.h): install them (Debian and Ubuntu: python{name}-dev)."
