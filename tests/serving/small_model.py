@@ -1,5 +1,6 @@
 """A small SavedModel with the signatures that trained models are exported with, for tests of what serves them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,15 @@ RAW = {
 }
 
 
-def export_small_model(folder: Path, *, weight: float = 2.0, examples_offset: float = 0.0) -> None:
+def same(predictions: tf.Tensor) -> tf.Tensor:
+    """Leaves the predictions as they are."""
+    return predictions
+
+
+def export_small_model(folder: Path, *, weight: float = 2.0, spoil: Callable[[tf.Tensor], tf.Tensor] = same) -> None:
     """Exports predictions [batch, 2]: weight * [sum of pixels, count] + number of words, by hand-set weights.
 
-    `examples_offset` is added by `serve_examples` only, which makes the two signatures disagree.
+    `spoil` changes the predictions of `serving_default` only, so that the two signatures disagree.
     """
     inputs = keras.Input([6])
     dense = keras.layers.Dense(2)
@@ -34,14 +40,16 @@ def export_small_model(folder: Path, *, weight: float = 2.0, examples_offset: fl
         words = tf.reduce_sum(tf.cast(raw["words"] != "", tf.float32), axis=1, keepdims=True)
         return {"predictions": model(tf.concat([raw["pixels"], tf.cast(raw["count"], tf.float32), words], axis=1))}
 
+    def serving_default(raw: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {"predictions": spoil(serve_raw(raw)["predictions"])}
+
     def serve_examples(examples: tf.Tensor) -> dict[str, tf.Tensor]:
         parsed = tf.io.parse_example(examples, PARSING)
-        outputs = serve_raw({**parsed, "words": parsed["words"].to_tensor()})
-        return {name: value + examples_offset for name, value in outputs.items()}
+        return serve_raw({**parsed, "words": parsed["words"].to_tensor()})
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint("serving_default", serve_raw, input_signature=[RAW])
+    archive.add_endpoint("serving_default", serving_default, input_signature=[RAW])
     archive.add_endpoint(
         "serve_examples", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
     )
