@@ -14,7 +14,7 @@ from tfx.utils import io_utils
 
 from components.data_gate.allowed import is_allowed
 from components.data_gate.anomalies import read_anomalies
-from components.data_gate.offenders import DOMAIN_KINDS, count_offenders
+from components.data_gate.offenders import DOMAIN_KINDS, Counts, Offence, count_offenders
 from lineage.outcome import GateRefused
 from lineage.records import Anomaly, DataGateRecord
 
@@ -56,23 +56,23 @@ def _read_schema(folder: str) -> schema_pb2.Schema:
 
 def _with_values(anomalies: list[Anomaly], examples: types.Artifact, schema: schema_pb2.Schema) -> list[Anomaly]:
     """Adds, to what TFDV says of values outside a domain, the values and their exact number."""
-    columns = collections.defaultdict(set)
+    offences = collections.defaultdict(list)
     for anomaly in anomalies:
         if anomaly.kind in DOMAIN_KINDS:
-            columns[anomaly.split].add(anomaly.column)
+            offences[anomaly.split].append(Offence(anomaly.column, anomaly.kind))
     counts = {
-        split: count_offenders(artifact_utils.get_split_uri([examples], split), names, schema)
-        for split, names in columns.items()
+        split: count_offenders(artifact_utils.get_split_uri([examples], split), some, schema)
+        for split, some in offences.items()
     }
     return [
-        anomaly.model_copy(update={"description": _values(counts[anomaly.split][anomaly.column])})
-        if anomaly.kind in DOMAIN_KINDS and anomaly.column in counts[anomaly.split]
+        anomaly.model_copy(update={"description": _values(offenders)})
+        if (offenders := counts.get(anomaly.split, {}).get(Offence(anomaly.column, anomaly.kind)))
         else anomaly
         for anomaly in anomalies
     ]
 
 
-def _values(counts: collections.Counter[str | int | float]) -> str:
+def _values(counts: Counts) -> str:
     total = counts.total()
     shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_MOST_VALUES))
     more = len(counts) - _MOST_VALUES

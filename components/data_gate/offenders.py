@@ -5,6 +5,7 @@ TFDV says that there are such values, not always which and how many; this is exa
 
 import collections
 from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,60 +13,64 @@ import tensorflow as tf
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
+_NOT_IN_DOMAIN = "ENUM_TYPE_UNEXPECTED_STRING_VALUES"
+_ABOVE = frozenset({"INT_TYPE_BIG_INT", "FLOAT_TYPE_BIG_FLOAT"})
+_BELOW = frozenset({"INT_TYPE_SMALL_INT", "FLOAT_TYPE_SMALL_FLOAT"})
+
 # Kinds of anomaly that say: some values are outside the domain of their feature.
-DOMAIN_KINDS = frozenset(
-    {
-        "ENUM_TYPE_UNEXPECTED_STRING_VALUES",
-        "INT_TYPE_BIG_INT",
-        "INT_TYPE_SMALL_INT",
-        "FLOAT_TYPE_BIG_FLOAT",
-        "FLOAT_TYPE_SMALL_FLOAT",
-    }
-)
+DOMAIN_KINDS = frozenset({_NOT_IN_DOMAIN}) | _ABOVE | _BELOW
 
 _BATCH_EXAMPLES = 4096
 
 Outside = Callable[[pa.Array], pa.Array]
 
 
-def count_offenders(
-    folder: str, columns: Collection[str], schema: schema_pb2.Schema
-) -> dict[str, collections.Counter[str | int | float]]:
+class Offence(NamedTuple):
+    """A column and one of DOMAIN_KINDS: the values that are offenders."""
+
+    column: str
+    kind: str
+
+
+Counts = collections.Counter[str | int | float]
+
+
+def count_offenders(folder: str, offences: Collection[Offence], schema: schema_pb2.Schema) -> dict[Offence, Counts]:
     """The values outside the domain and how often each occurs.
 
     Args:
       folder: the examples of a split, gzipped TFRecords of tf.Examples.
-      columns: features of the schema; those without a string domain or a range are left out of the answer.
+      offences: what to count; where the schema has no such domain for the column it is left out of the answer.
       schema: what the values should be.
 
     Returns:
-      For each column a count by value; strings as text, bytes that are not UTF-8 escaped.
+      For each offence a count by value; strings as text, bytes that are not UTF-8 escaped.
     """
-    outside = {
-        feature.name: test
-        for feature in schema.feature
-        if feature.name in columns and (test := _outside(feature, schema)) is not None
+    features = {feature.name: feature for feature in schema.feature}
+    tests = {
+        offence: test
+        for offence in offences
+        if offence.column in features and (test := _outside(features[offence.column], offence.kind, schema))
     }
-    counts = {name: collections.Counter[str | int | float]() for name in outside}
-    for batch in _read(folder, [feature for feature in schema.feature if feature.name in outside]):
-        for name, test in outside.items():
-            values = batch[name].flatten()
+    counts = {offence: Counts() for offence in tests}
+    columns = sorted({offence.column for offence in tests})
+    for batch in _read(folder, [features[column] for column in columns]):
+        for offence, test in tests.items():
+            values = batch[offence.column].flatten()
             for found in pc.value_counts(values.filter(test(values))).to_pylist():
-                counts[name][_shown(found["values"])] += found["counts"]
+                counts[offence][_shown(found["values"])] += found["counts"]
     return counts
 
 
-def _outside(feature: schema_pb2.Feature, schema: schema_pb2.Schema) -> Outside | None:
-    kind = feature.WhichOneof("domain_info")
-    if kind in ("domain", "string_domain"):
-        domain = feature.string_domain if kind == "string_domain" else _named_domain(feature.domain, schema)
-        known = pa.array([value.encode() for value in domain.value], pa.large_binary())
+def _outside(feature: schema_pb2.Feature, kind: str, schema: schema_pb2.Schema) -> Outside | None:
+    domain = feature.WhichOneof("domain_info")
+    if kind == _NOT_IN_DOMAIN and domain in ("domain", "string_domain"):
+        named = feature.string_domain if domain == "string_domain" else _named_domain(feature.domain, schema)
+        known = pa.array([value.encode() for value in named.value], pa.large_binary())
         return lambda values: pc.invert(pc.is_in(values, value_set=known))
-    if kind in ("int_domain", "float_domain"):
-        domain = getattr(feature, kind)
-        least = domain.min if domain.HasField("min") else float("-inf")
-        most = domain.max if domain.HasField("max") else float("inf")
-        return lambda values: pc.or_(pc.less(values, least), pc.greater(values, most))
+    if kind in _ABOVE | _BELOW and domain in ("int_domain", "float_domain"):
+        bounds = getattr(feature, domain)
+        return lambda values: pc.greater(values, bounds.max) if kind in _ABOVE else pc.less(values, bounds.min)
     return None
 
 
