@@ -10,10 +10,7 @@ from lineage.lock import RunLock
 from lineage.outcome import State
 from lineage.recording import Key, finish_run
 from lineage.runs import GIVEN_UP, UNFINISHED, Run, executions_of, is_alive, read_run, run_contexts
-from lineage.store import RUN, pipeline_root
-
-# Under this custom property TFX keeps the name of an execution's folder below .system/stateful_working_dir.
-_WORKING_FOLDER = "__stateful_working_dir_index__"
+from lineage.store import NODE, RUN, pipeline_root
 
 
 def interrupted_run(store: MetadataStore, root: Path, pipeline: str, fingerprint: str) -> Run | None:
@@ -46,7 +43,10 @@ def abandon(store: MetadataStore, root: Path, run: Run) -> None:
             return
         unfinished = [pair for pair in executions_of(store, run.id) if pair[1].last_known_state in UNFINISHED]
         for node_id, execution in unfinished:
-            _remove_outputs(pipeline_root(root, run.pipeline) / node_id, execution)
+            node_folder = pipeline_root(root, run.pipeline) / node_id
+            _remove_outputs(node_folder, execution.id)
+            if _is_alone(store, f"{run.pipeline}.{node_id}", execution.id):
+                _remove_working_folders(node_folder)
             execution.last_known_state = mlmd.Execution.FAILED
             execution.custom_properties[GIVEN_UP].int_value = 1
         store.put_executions([execution for _, execution in unfinished])
@@ -61,10 +61,23 @@ def _is_unfinished(context: mlmd.Context) -> bool:
     return bool(context.custom_properties[Key.STATE].string_value == State.RUNNING)
 
 
-def _remove_outputs(node_folder: Path, execution: mlmd.Execution) -> None:
-    """Removes <node>/<output key>/<execution id> and what TFX keeps of the execution below <node>/.system."""
-    folders = [*node_folder.glob(f"*/{execution.id}"), *node_folder.glob(f".system/*/{execution.id}")]
-    if working := execution.custom_properties[_WORKING_FOLDER].string_value:
-        folders.append(node_folder / ".system" / "stateful_working_dir" / working)
-    for folder in folders:
+def _remove_outputs(node_folder: Path, execution_id: int) -> None:
+    """Removes <node>/<output key>/<execution id> and <node>/.system/<purpose>/<execution id>."""
+    for folder in [*node_folder.glob(f"*/{execution_id}"), *node_folder.glob(f".system/*/{execution_id}")]:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_working_folders(node_folder: Path) -> None:
+    """Removes what lies in <node>/.system/stateful_working_dir.
+
+    TFX names these folders at random and records the names nowhere: no later execution finds its own again.
+    """
+    for folder in node_folder.glob(".system/stateful_working_dir/*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alone(store: MetadataStore, node: str, execution_id: int) -> bool:
+    """Whether no other execution of the node is unfinished, in any run, so that nothing there is in use."""
+    context = store.get_context_by_type_and_name(NODE, node)
+    executions = store.get_executions_by_context(context.id)
+    return {found.id for found in executions if found.last_known_state in UNFINISHED} == {execution_id}

@@ -76,7 +76,7 @@ def _svg(figure: Figure) -> str:
     text = re.sub(r'<svg width="[^"]*" height="[^"]*"', '<svg class="figure" role="img"', text, count=1)
     text = re.sub(r' id="(?!m|p)[a-zA-Z0-9_.]+"', "", text)
     text = text.replace("xlink:href", "href")
-    text = re.sub(r"font: ([^;\"]*?)'[^;\"]*", r"font: \1var(--sans)", text)
+    text = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", text)
     for stand_in, colour in _COLOURS.items():
         text = text.replace(stand_in, colour)
     return text

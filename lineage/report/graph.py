@@ -6,6 +6,7 @@ and Toda, IEEE SMC 11, 1981, for layers and order; Gansner et al., IEEE TSE 19, 
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 from lineage.runs import Node, Run
@@ -93,7 +94,7 @@ def _routes(items: dict[str, _Item], edges: Sequence[tuple[str, str]]) -> list[l
         for layer in range(items[upstream].layer + 1, items[downstream].layer):
             route.append(points.setdefault((upstream, layer), _Item(None, layer)))
         route.append(items[downstream])
-        for above, below in zip(route, route[1:], strict=False):
+        for above, below in itertools.pairwise(route):
             if below not in above.neighbours:
                 above.neighbours.append(below)
                 below.neighbours.append(above)
@@ -146,7 +147,7 @@ def _distance(left: _Item, right: _Item) -> float:
 def _path(route: list[_Item]) -> str:
     start = route[0]
     parts = [f"M{start.x:.1f} {start.top + HEIGHT:.1f}"]
-    for above, below in zip(route, route[1:], strict=False):
+    for above, below in itertools.pairwise(route):
         y, end = above.top + HEIGHT, below.top - (3 if below.node else 0)
         middle = (y + end) / 2
         parts.append(f"C{above.x:.1f} {middle:.1f} {below.x:.1f} {middle:.1f} {below.x:.1f} {end:.1f}")

@@ -1,0 +1,244 @@
+"""The report shows what a run came to, whatever that is, in one file that refers to nothing outside."""
+
+import dataclasses
+import datetime
+import html.parser
+from pathlib import Path
+
+import pytest
+from ml_metadata.metadata_store import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from scipy import stats
+
+from lineage.outcome import State
+from lineage.recording import finish_run
+from lineage.records import ConfusionMatrix, EvaluationRecord, Slice, TrainingRecord
+from lineage.report import render
+from lineage.report.graph import HEIGHT, WIDTH, lay_out
+from lineage.report.metrics import wilson
+from lineage.report.tables import SHOWN_SLICES, slice_table
+from lineage.runs import Node, Run, find_run
+from tests.lineage.executions import begin, execute
+from tests.lineage.recorded import EVALUATION, TRAINING
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+
+
+class Page(html.parser.HTMLParser):
+    """Reads a page: its text, every address that an attribute names, and whether the tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self._open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def page(run: Run, folder: Path) -> Page:
+    """Renders the run and reads the page back."""
+    out = folder / "report.html"
+    render(run, out)
+    assert [path.name for path in folder.glob("report.html*")] == ["report.html"]
+    return Page(out.read_text(encoding="utf-8"))
+
+
+def test_a_complete_run_shows_all_that_was_recorded(digits: Run, tmp_path: Path) -> None:
+    shown = page(digits, tmp_path).text
+    for expected in (
+        "Pushed version 3",
+        str(tmp_path / "serving" / "digits" / "3" / "model.tflite"),
+        "96.00 %",  # accuracy
+        "3.8 times smaller",  # 427,172 / 113,672
+        "0.20 points worse than float",
+        "99.40 %",  # agreement
+        "validation",
+        "best: epoch 2",
+        "1 for 0 (35)",  # most often mistaken
+        "label:1",
+        "not defined",  # its loss is NaN
+        "payment_type",
+        "32 requests",
+        "name: digits",
+    ):
+        assert expected in shown
+
+
+def test_the_page_makes_no_external_request(digits: Run, tmp_path: Path) -> None:
+    read = page(digits, tmp_path)
+    assert all(address.startswith("#") for address in read.addresses)
+    assert {"script", "link", "img", "iframe"}.isdisjoint(read.tags)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "http" not in text.replace("http-equiv", "")
+    assert "@import" not in text
+
+
+def test_a_failed_run_without_any_artifact_renders(store: MetadataStore, root: Path, tmp_path: Path) -> None:
+    begin(store, root, "r1")
+    execute(store, "r1", "Make", mlmd.Execution.FAILED)
+    finish_run(store, "r1", State.FAILED, "Make: no file matches data/<split>/*")
+    shown = page(find_run(store, root, "r1"), tmp_path).text
+    assert "Failed in Make" in shown
+    assert "no file matches data/<split>/*" in shown  # parsed back, so it was escaped
+    assert "Nothing was pushed" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        (State.REFUSED, "Quantizer refused: drop 0.02", "Refused by a gate"),
+        (State.INTERRUPTED, "The process ended", "Interrupted"),
+        (State.FAILED, "interrupted", "Interrupted, and given up"),
+        (State.RUNNING, "", "Running"),
+        (State.COMPLETE, "", "Complete, nothing was pushed"),
+    ],
+)
+def test_every_state_has_its_verdict_even_without_nodes(
+    tmp_path: Path, state: State, reason: str, expected: str
+) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    run = Run("r1", "digits", state, now, None, reason, "", "", (), (), tmp_path)
+    shown = page(run, tmp_path).text
+    assert expected in shown
+    assert reason in shown
+
+
+def test_what_garbage_collection_removed_is_left_out(digits: Run, tmp_path: Path) -> None:
+    for record in ("Trainer/training.json", "Evaluator/evaluation.json", "serving/digits/3/model.tflite"):
+        (tmp_path / record).unlink()
+    shown = page(digits, tmp_path).text
+    assert "Pushed version 3" in shown
+    assert "best: epoch" not in shown
+    assert "Float against int8" in shown
+
+
+def test_a_damaged_record_is_named_on_the_page(digits: Run, tmp_path: Path) -> None:
+    (tmp_path / "Evaluator" / "evaluation.json").write_text("{", encoding="utf-8")
+    assert "Evaluator/evaluation.json" in page(digits, tmp_path).text
+
+
+def test_a_training_of_one_epoch_that_diverged_renders(digits: Run, tmp_path: Path) -> None:
+    history = {"loss": [float("nan")], "val_loss": [float("inf")]}
+    TrainingRecord(epochs=1, best_epoch=1, parameters=10, examples_per_second=1.0, history=history).save(
+        str(tmp_path / "Trainer")
+    )
+    assert "1 epoch" in page(digits, tmp_path).text
+
+
+def test_hundreds_of_classes_and_slices_stay_a_page(digits: Run, tmp_path: Path) -> None:
+    labels = [f"class {i}" for i in range(200)]
+    parts = [Slice(name=label, examples=50, metrics={"accuracy": i / 200}) for i, label in enumerate(labels)]
+    whole = Slice(name="", examples=10_000, metrics={"accuracy": 0.5})
+    matrix = ConfusionMatrix(labels=labels, counts=[[1] * 200] * 200)
+    EVALUATION.model_copy(update={"slices": [whole, *parts], "confusion_matrix": matrix}).save(
+        str(tmp_path / "Evaluator")
+    )
+    shown = page(digits, tmp_path).text
+    assert "200 classes: too many" in shown
+    assert f"{200 - SHOWN_SLICES} better slices are not shown" in shown
+    assert "class 0" in shown
+    assert "class 199" not in shown.replace("class 199 for", "").replace("for class 199", "")
+
+
+@pytest.mark.parametrize(("right", "examples"), [(0, 10), (10, 10), (97, 100), (4873, 5000)])
+def test_intervals_are_those_of_scipy(right: int, examples: int) -> None:
+    expected = stats.binomtest(right, examples).proportion_ci(0.95, method="wilson")
+    assert wilson(right / examples, examples) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def table(metric: str, values: dict[str, float]) -> list[str]:
+    """The slices' names in the order of the table; the whole split has 0.5."""
+    parts = [Slice(name=name, examples=1000, metrics={metric: value}) for name, value in values.items()]
+    whole = Slice(name="", examples=5000, metrics={metric: 0.5})
+    record = EvaluationRecord(
+        split="test", slices=[whole, *parts], confusion_matrix=None, blessed=True, has_baseline=False, reasons=[]
+    )
+    found = slice_table(record)
+    assert found is not None
+    return [row.part.name for row in found.rows]
+
+
+def test_the_worst_slice_comes_first_whichever_way_is_better() -> None:
+    values = {"low": 0.1, "undefined": float("nan"), "high": 0.9}
+    assert table("accuracy", values) == ["low", "high", "undefined"]
+    assert table("mean_absolute_error", values) == ["high", "low", "undefined"]
+
+
+def test_only_slices_that_differ_beyond_chance_stand_out() -> None:
+    found = slice_table(EVALUATION)
+    assert found is not None
+    # 0.93 of 500 has the interval .904 to .949, which is below the overall .96; 0.99 has .977 to .996, above it.
+    assert [(row.part.name, row.stands_out) for row in found.rows] == [("label:1", True), ("label:0", True)]
+    near = EVALUATION.slices[1].model_copy(update={"metrics": {"sparse_categorical_accuracy": 0.955}})
+    found = slice_table(EVALUATION.model_copy(update={"slices": [EVALUATION.slices[0], near]}))
+    assert found is not None
+    assert [row.stands_out for row in found.rows] == [False]
+
+
+GRAPH = [
+    ("ExampleGen", "StatisticsGen"),
+    ("StatisticsGen", "DataGate"),
+    ("SchemaImporter", "DataGate"),
+    ("ExampleGen", "Trainer"),
+    ("DataGate", "Trainer"),
+    ("Trainer", "Evaluator"),
+    ("ExampleGen", "Evaluator"),
+    ("Baseline", "Evaluator"),
+    ("Trainer", "Quantizer"),
+    ("Evaluator", "Pusher"),
+    ("Quantizer", "Pusher"),
+]
+
+
+def graph_run(digits: Run, edges: list[tuple[str, str]]) -> Run:
+    """The run with a graph of these edges."""
+    ids = list(dict.fromkeys(node for edge in edges for node in edge))
+    nodes = tuple(Node(node_id, State.COMPLETE, 1.0, ()) for node_id in ids)
+    return dataclasses.replace(digits, nodes=nodes, edges=tuple(edges))
+
+
+def test_in_the_graph_every_arrow_leads_down_and_no_boxes_overlap(digits: Run) -> None:
+    drawn = lay_out(graph_run(digits, GRAPH))
+    at = {box.node.id: box for box in drawn.boxes}
+    assert all(at[upstream].y + HEIGHT < at[downstream].y for upstream, downstream in GRAPH)
+    assert len(drawn.arrows) == len(GRAPH)
+    for box in drawn.boxes:
+        assert 0 <= box.x <= drawn.width - WIDTH
+        assert box.y + HEIGHT <= drawn.height
+        beside = [other for other in drawn.boxes if other.y == box.y and other is not box]
+        assert all(abs(other.x - box.x) >= WIDTH for other in beside)
+
+
+def test_a_cyclic_record_still_gives_a_graph(digits: Run) -> None:
+    drawn = lay_out(graph_run(digits, [("a", "b"), ("b", "a")]))
+    assert len(drawn.boxes) == 2
+
+
+def test_the_curves_use_the_colours_and_the_font_of_the_page(digits: Run, tmp_path: Path) -> None:
+    page(digits, tmp_path)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    figures = text[text.index('<svg class="figure"') : text.index("<h2>Evaluation")]
+    assert figures.count('<svg class="figure"') == sum(not name.startswith("val_") for name in TRAINING.history)
+    assert "var(--train)" in figures
+    assert "#01" not in figures
+    assert "DejaVu" not in figures
