@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 READ = ["Makefile", ".make", "requirements.lock", "pyproject.toml", "setup.py", "custom_ops/cc", "compat"]
 # What setup.sh calls besides Python and a compiler.
-TOOLS = ["bash", "dirname", "grep", "mkdir", "tail"]
+TOOLS = ["bash", "dirname", "grep", "mkdir", "tail", "wc"]
 REAL_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
 UV = shutil.which("uv", path=f"{ROOT / '.uv' / 'bin'}:{os.environ['PATH']}") or "uv"
 CLOSED_PORT = "http://127.0.0.1:9/simple"
