@@ -7,9 +7,10 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from lineage.lock import RunLock
+from lineage.nodes import GIVEN_UP, UNFINISHED
 from lineage.outcome import State
 from lineage.recording import Key, finish_run
-from lineage.runs import GIVEN_UP, UNFINISHED, Run, executions_of, is_alive, read_run, run_contexts
+from lineage.runs import Run, executions_of, is_alive, read_run, run_contexts
 from lineage.store import NODE, RUN, pipeline_root
 
 

@@ -115,6 +115,14 @@ def test_the_time_between_two_attempts_is_nobodys_work(store: MetadataStore, roo
     assert find_run(store, root, "r1").nodes[0].seconds == pytest.approx(expected)
 
 
+def test_the_latest_execution_of_a_node_counts(store: MetadataStore, root: Path) -> None:
+    begin(store, root, "r1")
+    for uri in ("/first", "/second"):  # TFX registers a system node anew when a run is continued
+        execute(store, "r1", "Make", outputs=[Output("Schema", "result", uri)], executor=RESOLVER)
+    for run in (find_run(store, root, "r1"), *list_runs(store, root)):
+        assert [artifact.uri for artifact in run.artifacts("Schema")] == ["/second"]
+
+
 def test_a_run_that_has_ended_cannot_begin_again(store: MetadataStore, root: Path) -> None:
     begin(store, root, "r1")
     finish_run(store, "r1", State.COMPLETE, "")
