@@ -52,6 +52,10 @@ check_compiler() {
     fail "There is no working C++17 compiler ($compiler): install g++, or name your compiler in CXX."
 }
 
+bootstrap_uv() {
+  "$python" -m venv --clear .uv && .uv/bin/python -m pip install --retries 1 "uv==$UV_VERSION"
+}
+
 mkdir -p build
 : >"$LOG"
 check_compiler
@@ -65,8 +69,7 @@ fi
 printf 'setup | Python %s\n' "$python"
 
 if [ "$uv" = .uv/bin/uv ] && ! $uv --version >/dev/null 2>&1; then
-  step 'uv' "$python" -m venv --clear .uv
-  step 'uv package' .uv/bin/python -m pip install --retries 1 "uv==$UV_VERSION"
+  step 'uv' bootstrap_uv
 fi
 if ! $VENV/bin/python .make/check_python.py >/dev/null 2>&1; then
   step 'environment' $uv venv --clear --python "$python" $VENV

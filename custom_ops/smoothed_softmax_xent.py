@@ -90,7 +90,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
 def _gradient(op: Any, d_loss: Any, d_backprop: Any) -> tuple[Any, None]:
     """Chains the derivative that the forward op has already computed; labels have none."""
     gradient = tf.expand_dims(d_loss, 1) * op.outputs[1]
-    # Only a second derivative reaches the op's second output; TensorFlow marks the zeros that it sends otherwise.
+    # Only a second derivative reaches the op's second output; otherwise graphs send zeros that TensorFlow has marked.
     if d_backprop is not None and not getattr(d_backprop, "_is_zeros_tensor", False):
         probabilities = tf.nn.softmax(op.inputs[0])
         mean = tf.reduce_sum(d_backprop * probabilities, axis=1, keepdims=True)
