@@ -222,5 +222,11 @@ def test_keep_below_one_is_refused_before_anything_is_written(tmp_path: Path) ->
     assert not (tmp_path / "served").exists()
 
 
+def test_publishing_imports_no_tensorflow() -> None:
+    code = "import sys, serving.publish; print('tensorflow' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], env=_environment(), capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
+
+
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
