@@ -18,10 +18,10 @@ def print_outcome(run: Run, report: Path | None, console: Console) -> None:
     console.print(f"\n[{STYLES[run.state]} bold]{run.state}[/] {run.id} {duration(seconds)}", highlight=False)
     if run.reason:
         console.print(run.reason, highlight=False, markup=False)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in _facts(run, summary, report):
-        table.add_row(name, value)
-    console.print(table, highlight=False, markup=False)
+    facts = _facts(run, summary, report)
+    width = max((len(name) for name, _ in facts), default=0)
+    for name, value in facts:  # no table: it would cut a path to the width of the terminal
+        console.print(f"{name:<{width}}  {value}", highlight=False, markup=False)
 
 
 def print_nodes(run: Run, console: Console) -> None:

@@ -11,13 +11,24 @@ def build_model(inputs_spec, hp):
             keras.Input(inputs_spec["image"].shape[1:], name="image"),
             layers.Rescaling(1 / 255),
             layers.RandomTranslation(0.08, 0.08),
-            layers.Conv2D(hp["filters"], 3, activation="relu"),
+            layers.RandomRotation(0.03),
+            layers.RandomZoom(0.1),
+            *_convolution(hp["filters"]),
             layers.MaxPooling2D(),
-            layers.Conv2D(2 * hp["filters"], 3, activation="relu"),
+            *_convolution(2 * hp["filters"]),
             layers.MaxPooling2D(),
+            *_convolution(2 * hp["filters"]),
             layers.Flatten(),
             layers.Dropout(hp["dropout"]),
-            layers.Dense(128, activation="relu"),
             layers.Dense(10, activation="softmax"),
         ]
     )
+
+
+def optimizer(hp):
+    """Adam whose learning rate falls to zero over `decay_steps`."""
+    return keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(hp["learning_rate"], hp["decay_steps"]))
+
+
+def _convolution(filters):
+    return [layers.Conv2D(filters, 3, padding="same", use_bias=False), layers.BatchNormalization(), layers.ReLU()]
