@@ -1,0 +1,71 @@
+"""Projects as a user has them, run through the real `slipway` command in processes of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+SLIPWAY = [sys.executable, "-m", "cli.main"]
+
+
+class Project:
+    """A copy of an example, with a root folder of its own."""
+
+    def __init__(self, folder: Path, root: Path):
+        self.folder = folder
+        self.root = root
+
+    def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a verb under the project's root."""
+        command = [*SLIPWAY, *arguments, "--root", str(self.root)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs the pipeline."""
+        return self.slipway("run", str(self.folder), *arguments)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a run whose output can be read while it goes on."""
+        command = [*SLIPWAY, "run", str(self.folder), "--root", str(self.root), *arguments]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+
+    def show(self) -> dict[str, Any]:
+        """The latest run."""
+        return json.loads(self.slipway("show", "--json").stdout)
+
+    def states(self) -> dict[str, str]:
+        """State of each node of the latest run."""
+        return {node["id"]: node["state"] for node in self.show()["nodes"]}
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replaces text that must be there."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    def versions(self) -> list[str]:
+        """The served versions."""
+        [name] = list((self.root / "serving").iterdir())
+        return sorted(folder.name for folder in name.iterdir() if folder.name.isdigit())
+
+
+@pytest.fixture(scope="module")
+def copy_example(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Makes a project of the files of an example; a schema that it names lies beside them."""
+
+    def copy(name: str) -> Project:
+        folder = tmp_path_factory.mktemp(name)
+        for file in (REPOSITORY / "examples" / name).glob("*.*"):
+            (folder / file.name).write_bytes(file.read_bytes())
+        (folder / "schema.pbtxt").write_bytes((REPOSITORY / "schemas" / f"{name}.pbtxt").read_bytes())
+        project = Project(folder, tmp_path_factory.mktemp(f"{name}_root"))
+        project.edit("pipeline.yaml", f"../../schemas/{name}.pbtxt", "schema.pbtxt")
+        return project
+
+    return copy

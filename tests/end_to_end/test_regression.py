@@ -1,0 +1,75 @@
+"""A user's own data with the least there is: a Parquet file, one YAML, one Python file, no schema, no preprocessing."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from tests.end_to_end.conftest import Project
+
+YAML = """
+name: line
+task: regression
+data: {format: parquet, path: "*.parquet", label: y}
+trainer: {epochs: 30, batch_size: 32, early_stopping: 0}
+evaluator: {slices: [kind], thresholds: {mean_absolute_error: {max: 0.1}}}
+quantizer: {max_drop: 0.1}
+"""
+MODEL = """
+import keras
+
+def build_model(inputs_spec, hp):
+    inputs = {name: keras.Input(spec.shape[1:], name=name) for name, spec in inputs_spec.items()}
+    joined = keras.layers.Concatenate()([inputs["a"], inputs["b"], inputs["kind"]])
+    return keras.Model(inputs, keras.layers.Dense(1)(joined))
+
+def optimizer(hp):
+    return keras.optimizers.Adam(0.05)
+"""
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("line")
+    random = np.random.default_rng(0)
+    a, b, kind = random.uniform(-1, 1, 1000), random.uniform(-1, 1, 1000), random.integers(0, 2, 1000).astype(float)
+    columns = {"a": a, "b": b, "kind": kind, "y": 2 * a - b + 0.5 * kind}
+    parquet.write_table(pa.table(columns), folder / "line.parquet")
+    (folder / "pipeline.yaml").write_text(YAML)
+    (folder / "model.py").write_text(MODEL)
+    return Project(folder, tmp_path_factory.mktemp("line_root"))
+
+
+def test_a_regression_on_parquet_passes_and_its_schema_is_written_for_review(line: Project) -> None:
+    done = line.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = line.show()
+    assert shown["metrics"]["mean_absolute_error"] < 0.1
+    assert shown["quantized"]["metric"] == "mean_absolute_error"
+    assert "Transform" not in {node["id"] for node in shown["nodes"]}
+    schema = Path(line.root, "runs", shown["run"], "schema.pbtxt")
+    assert 'name: "kind"' in schema.read_text()
+    assert str(schema) in done.stdout
+
+
+def test_a_model_below_its_threshold_is_refused_and_nothing_is_pushed(line: Project) -> None:
+    done = line.run("--set", "evaluator.thresholds.mean_absolute_error.max=0.0")
+    assert done.returncode == 3
+    assert "mean_absolute_error" in done.stdout
+    assert "at most 0 is required" in done.stdout
+    states = line.states()
+    assert states["Evaluator"] == "REFUSED"
+    assert states["Pusher"] == "PENDING"
+    assert line.versions() == ["1"]
+
+
+def test_an_error_in_the_users_code_is_exit_1_and_starts_with_their_line(line: Project) -> None:
+    line.edit("model.py", "keras.optimizers.Adam(0.05)", "keras.optimizers.Adam(1 / 0)")
+    done = line.run()
+    assert done.returncode == 1
+    assert "model.py, line 10: return keras.optimizers.Adam(1 / 0)" in done.stdout
+    assert "ZeroDivisionError" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert line.states()["Trainer"] == "FAILED"
