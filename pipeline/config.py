@@ -4,7 +4,6 @@ Light on purpose: reading a config imports neither TensorFlow nor TFX.
 """
 
 import difflib
-import functools
 from pathlib import Path
 from typing import Any, Literal
 
@@ -229,11 +228,12 @@ def _keys(section: type[Section]) -> dict[str, pydantic.fields.FieldInfo]:
 
 
 def _section(location: list[str]) -> type[Section]:
-    def step(section: type[Section], key: str) -> type[Section]:
-        annotation = _keys(section)[key].annotation if key in _keys(section) else Threshold
-        return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Threshold
-
-    return functools.reduce(step, location, Config)
+    """The section at a place in the YAML; below `evaluator.thresholds` all are bounds of metrics."""
+    section: type[Section] = Config
+    for key in location:
+        annotation = _keys(section)[key].annotation if key in _keys(section) else None
+        section = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Threshold
+    return section
 
 
 def _description(location: list[str]) -> str:

@@ -1,6 +1,9 @@
 """Float against quantized on the same examples, and the decision whether the quantized model is good enough."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from components.dataset import Split
 from components.quantizer.interpreter import TFLite
@@ -47,23 +50,25 @@ def compare(
     )
 
 
-def _classes(task: str, predictions: np.ndarray) -> np.ndarray:
+def _classes(task: str, predictions: NDArray[Any]) -> NDArray[Any]:
     return np.argmax(predictions, axis=1) if task == "multiclass" else (predictions[:, 0] > 0.5).astype(np.int64)
 
 
-def _metric(task: str, predictions: np.ndarray, labels: np.ndarray) -> float:
+def _metric(task: str, predictions: NDArray[Any], labels: NDArray[Any]) -> float:
     if task == "regression":
         return float(np.mean(np.abs(predictions[:, 0] - labels)))
     return float(np.mean(_classes(task, predictions) == labels))
 
 
-def _agreement(task: str, predictions: np.ndarray, float_predictions: np.ndarray) -> float | None:
+def _agreement(task: str, predictions: NDArray[Any], float_predictions: NDArray[Any]) -> float | None:
     if task == "regression":
         return None
     return float(np.mean(_classes(task, predictions) == _classes(task, float_predictions)))
 
 
-def _reasons(drop: float, max_drop: float, metric: str, predictions: np.ndarray, float_tensors: list[str]) -> list[str]:
+def _reasons(
+    drop: float, max_drop: float, metric: str, predictions: NDArray[Any], float_tensors: list[str]
+) -> list[str]:
     reasons = []
     if not np.isfinite(predictions).all():
         reasons.append("some predictions of the quantized model are not finite")

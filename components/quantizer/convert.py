@@ -1,14 +1,16 @@
 """From a SavedModel's `transformed` signature to TFLite files."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import tensorflow as tf
 
 from components.dataset import Split
 
 SIGNATURE = "transformed"
-Representative = Callable[[], Iterator[dict[str, np.ndarray]]]
+Representative = Callable[[], Iterator[dict[str, NDArray[Any]]]]
 
 
 def to_float(saved_model: str) -> bytes:
@@ -37,7 +39,7 @@ def representative(train: Split, count: int, seed: int) -> Representative:
     rows = np.random.default_rng(seed).permutation(len(train))[:count]
     columns = {name: tf.gather(column, rows).numpy() for name, column in train.features.items()}
 
-    def examples() -> Iterator[dict[str, np.ndarray]]:
+    def examples() -> Iterator[dict[str, NDArray[Any]]]:
         for row in range(len(rows)):
             yield {name: column[row : row + 1] for name, column in columns.items()}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
 
 _BATCH = 256
 
@@ -24,7 +25,7 @@ class TFLite:
         self._inputs: dict[str, Any] = self._run.get_input_details()
         [self._output] = self._run.get_output_details().items()
 
-    def predict(self, features: Mapping[str, np.ndarray]) -> np.ndarray:
+    def predict(self, features: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Features `[n, ...]` by name, in real units, to predictions `[n, k]` float32."""
         count = len(next(iter(features.values())))
         return np.concatenate([self._batch(features, start) for start in range(0, count, _BATCH)])
@@ -33,7 +34,7 @@ class TFLite:
         """Names of the tensors that hold floats: none in a full-integer model."""
         return [t["name"] for t in self._interpreter.get_tensor_details() if t["dtype"] == np.float32]
 
-    def _batch(self, features: Mapping[str, np.ndarray], start: int) -> np.ndarray:
+    def _batch(self, features: Mapping[str, NDArray[Any]], start: int) -> NDArray[Any]:
         rows = {
             name: _quantize(features[name][start : start + _BATCH], detail) for name, detail in self._inputs.items()
         }
@@ -41,7 +42,7 @@ class TFLite:
         return _dequantize(self._run(**rows)[name], detail)
 
 
-def _quantize(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def _quantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
     scale, zero = detail["quantization"]
     if not scale:
         return values.astype(detail["dtype"])
@@ -49,6 +50,6 @@ def _quantize(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(detail["dtype"])
 
 
-def _dequantize(values: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+def _dequantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
     scale, zero = detail["quantization"]
     return (values.astype(np.float32) - zero) * scale if scale else values.astype(np.float32)

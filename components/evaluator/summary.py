@@ -1,0 +1,79 @@
+"""TFMA's results as an EvaluationRecord: metrics by slice, confusion matrix, and why a model was not blessed."""
+
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+
+from lineage.records import ConfusionMatrix, EvaluationRecord, Slice
+
+_MATRIX = "multi_class_confusion_matrix_at_thresholds"
+_COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+
+
+def summarize(folder: str, split: str, *, has_baseline: bool) -> EvaluationRecord:
+    """Reads what TFMA wrote into `folder` about the candidate model."""
+    result = tfma.load_eval_result(folder)
+    metrics = {_slice_name(key): values[""][""] for key, values in result.slicing_metrics}
+    validation = tfma.load_validation_result(folder)
+    return EvaluationRecord(
+        split=split,
+        slices=[_slice(name, values) for name, values in sorted(metrics.items())],
+        confusion_matrix=_multiclass_matrix(metrics[""]) or _binary_matrix(metrics[""]),
+        blessed=validation.validation_ok,
+        has_baseline=has_baseline,
+        reasons=_reasons(validation),
+    )
+
+
+def _slice_name(key: tuple[tuple[str, Any], ...]) -> str:
+    return ", ".join(f"{column}:{value}" for column, value in key)
+
+
+def _slice(name: str, values: dict[str, Any]) -> Slice:
+    numbers = {metric: value["doubleValue"] for metric, value in values.items() if "doubleValue" in value}
+    examples = int(numbers.pop("example_count"))
+    return Slice(name=name, examples=examples, metrics={k: v for k, v in numbers.items() if k not in _COUNTS})
+
+
+def _multiclass_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
+    if _MATRIX not in values:
+        return None
+    entries = values[_MATRIX]["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]
+    cells = {(e.get("actualClassId", 0), e.get("predictedClassId", 0)): int(e["numWeightedExamples"]) for e in entries}
+    classes = range(1 + max(max(cell) for cell in cells))
+    return ConfusionMatrix(
+        labels=[str(label) for label in classes],
+        counts=[[cells.get((actual, predicted), 0) for predicted in classes] for actual in classes],
+    )
+
+
+def _binary_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
+    if not all(name in values for name in _COUNTS):
+        return None
+    negatives, false_alarms, misses, positives = (int(values[name]["doubleValue"]) for name in _COUNTS)
+    return ConfusionMatrix(labels=["0", "1"], counts=[[negatives, false_alarms], [misses, positives]])
+
+
+def _reasons(validation: Any) -> list[str]:
+    """One sentence for each bound that the candidate broke."""
+    reasons = []
+    for part in validation.metric_validations_per_slice:
+        for failure in part.failures:
+            value = failure.metric_value.double_value.value
+            reasons.append(f"{failure.metric_key.name} is {value:.4f}, {_bound(failure)}")
+    if validation.missing_thresholds:
+        reasons.append("no threshold could be checked")
+    return reasons
+
+
+def _bound(failure: Any) -> str:
+    absolute, change = failure.metric_threshold.value_threshold, failure.metric_threshold.change_threshold
+    if failure.metric_key.is_diff:
+        direction = "at least" if change.direction == tfma.MetricDirection.HIGHER_IS_BETTER else "at most"
+        return f"as a change against the blessed model, {direction} {change.absolute.value:g} is required"
+    bounds = []
+    if absolute.HasField("lower_bound"):
+        bounds.append(f"at least {absolute.lower_bound.value:g}")
+    if absolute.HasField("upper_bound"):
+        bounds.append(f"at most {absolute.upper_bound.value:g}")
+    return f"{' and '.join(bounds)} is required"
