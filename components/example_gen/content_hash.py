@@ -53,7 +53,7 @@ def _column_hashes(lists: pa.LargeListArray, seed: np.uint64) -> Hashes:
 def _value_hashes(values: pa.Array) -> Hashes:
     if pa.types.is_binary(values.type):
         distinct = values.dictionary_encode()
-        hashes = hash_array(np.array(distinct.dictionary.to_pylist(), dtype=object), categorize=False)
+        hashes = hash_array(distinct.dictionary.to_numpy(zero_copy_only=False), categorize=False)
         return hashes[distinct.indices.to_numpy()]
     # In float64 a column of integers keeps its hashes when a later file turns it into one of floats.
     return hash_array(values.to_numpy().astype(np.float64))

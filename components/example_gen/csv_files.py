@@ -18,6 +18,9 @@ from lineage.outcome import InputError
 # A block is what is in memory at a time; a row has to fit into one.
 BLOCK_BYTES = 4 << 20
 
+# Rows that the first guess of the types is from; reading all of them proves the guess or widens it.
+GUESS_ROWS = 1000
+
 # Floats are read in double precision and then rounded, as every other reader of CSV does.
 _READ_AS = {
     ColumnType.EMPTY: pa.null(),
@@ -28,11 +31,11 @@ _READ_AS = {
 
 
 def header(path: str) -> dict[str, ColumnType]:
-    """The columns of the file, with the types that its first block suggests."""
+    """The columns of the file, with the types that its first rows suggest."""
     names = column_names(path)
     first = next(_texts(path, names), None)
     types = dict.fromkeys(names, ColumnType.EMPTY)
-    return types if first is None else {name: _infer(first[name], kind) for name, kind in types.items()}
+    return types if first is None else {name: _infer(first[name][:GUESS_ROWS], kind) for name, kind in types.items()}
 
 
 def column_names(path: str) -> list[str]:

@@ -15,7 +15,7 @@ from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from components.example_gen import sources
 from components.example_gen.content_hash import assign_splits
 
-# Level 1 writes 4x faster than the default 6 for files a fifth larger; writing is most of this component's time.
+# Level 1 writes 4x faster than the default 6 for files a quarter larger; writing is most of this component's time.
 _GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
