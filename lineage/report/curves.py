@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lineage.records import TrainingRecord
-from lineage.report.metrics import title
+from lineage.report.metrics import lower_is_better, title
 
 # Stand-ins that the SVG is written with; each becomes a CSS variable, so that the page's dark colours apply.
 _COLOURS = {"#010101": "var(--text)", "#020202": "var(--muted)", "#030303": "var(--train)", "#040404": "var(--good)"}
@@ -47,6 +47,9 @@ def _figure(record: TrainingRecord, name: str) -> str:
     validation = record.history.get(f"val_{name}", [])
     _line(axes, validation, "validation", _VALIDATION)
     _mark_best(axes, record.best_epoch, validation or record.history[name])
+    if lower_is_better(name) and _spans_decades([*record.history[name], *validation]):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y", color=_MUTED, alpha=0.25, linewidth=0.6)
@@ -64,6 +67,12 @@ def _mark_best(axes: Axes, epoch: int, values: list[float]) -> None:
     axes.axvline(epoch, color=_MUTED, linestyle=(0, (2, 3)), linewidth=1)
     if 1 <= epoch <= len(values) and math.isfinite(values[epoch - 1]):
         axes.plot([epoch], [values[epoch - 1]], "o", color=_VALIDATION, markersize=6, label=f"best: epoch {epoch}")
+
+
+def _spans_decades(values: list[float]) -> bool:
+    """Whether a linear axis would flatten most of the curve; a logarithmic one needs values above zero."""
+    finite = [value for value in values if math.isfinite(value)]
+    return bool(finite) and min(finite) > 0 and max(finite) > 30 * min(finite)
 
 
 def _svg(figure: Figure) -> str:

@@ -15,8 +15,7 @@ def verdict(run: Run) -> str:
     where = ", ".join(node.id for node in run.nodes if node.state is run.state)
     match run.state:
         case State.COMPLETE | State.CACHED:
-            pushed = pushed_folder(run)
-            return f"Pushed version {Path(pushed).name}" if pushed else "Complete, nothing was pushed"
+            return _pushed(run)
         case State.REFUSED:
             return f"Refused by {where}" if where else "Refused by a gate"
         case State.FAILED if not where and run.reason == "interrupted":
@@ -27,6 +26,14 @@ def verdict(run: Run) -> str:
             return f"Interrupted in {where}" if where else "Interrupted"
         case _:
             return f"Running {where}" if where else "Running"
+
+
+def _pushed(run: Run) -> str:
+    folder = pushed_folder(run)
+    if folder is None:
+        return "Complete, nothing was pushed"
+    unchanged = all(node.state is State.CACHED for node in run.nodes)
+    return f"{'Unchanged: version' if unchanged else 'Pushed version'} {Path(folder).name}"
 
 
 def size(count: int) -> str:

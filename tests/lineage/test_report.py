@@ -84,6 +84,13 @@ def test_a_complete_run_shows_all_that_was_recorded(digits: Run, tmp_path: Path)
         assert expected in shown
 
 
+def test_a_run_that_found_everything_cached_does_not_claim_to_have_pushed(digits: Run, tmp_path: Path) -> None:
+    nodes = tuple(dataclasses.replace(node, state=State.CACHED) for node in digits.nodes)
+    shown = page(dataclasses.replace(digits, nodes=nodes), tmp_path).text
+    assert "Unchanged: version 3" in shown
+    assert "Pushed version" not in shown
+
+
 def test_the_page_makes_no_external_request(digits: Run, tmp_path: Path) -> None:
     read = page(digits, tmp_path)
     assert all(address.startswith("#") for address in read.addresses)
