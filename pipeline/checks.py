@@ -31,6 +31,13 @@ def check_schema(config: Config) -> None:
         curated.read_schema(str(config.resolve(config.schema_file)))
 
 
+def check_label(config: Config) -> None:
+    """The curated schema has the label."""
+    if config.schema_file:
+        schema = curated.read_schema(str(config.resolve(config.schema_file)))
+        sources.check_label(config.data.label, [feature.name for feature in schema.feature])
+
+
 def check_thresholds(config: Config) -> None:
     """There is a bound, without which the Evaluator blesses nothing."""
     if not config.evaluator.thresholds:
@@ -64,6 +71,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_thresholds,
     check_data_gate,
     check_data,
+    check_label,
 )
 
 _EXAMPLE_BOUND = {

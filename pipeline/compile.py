@@ -8,12 +8,18 @@ from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
+from components import user_code
 from pipeline.build import build
 from pipeline.config import Config
 
 
 def compile_pipeline(config: Config, root: Path) -> pipeline_pb2.Pipeline:
-    """Builds and compiles; the run id is still a parameter."""
+    """Builds and compiles; the run id is still a parameter.
+
+    Raises:
+      InputError: the user's file cannot be imported, or the head of the data is wrong; nothing has run by then.
+    """
+    user_code.load(str(config.resolve(config.model)))
     pipeline: tfx.dsl.Pipeline = build(config, root)
     return Compiler().compile(pipeline)
 

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+import tensorflow as tf
 import tfx.v1 as tfx
+from google.protobuf.message import DecodeError
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.proto import example_gen_pb2
 
+from components.example_gen import sources
 from components.example_gen.component import ColumnarExampleGen
 from components.schema_importer import curated
+from lineage.outcome import InputError
+from pipeline import checks
 from pipeline.config import Config
 
 
@@ -16,10 +21,23 @@ def example_gen(config: Config) -> BaseComponent:
     base, inputs = _input(config)
     common = {"input_base": str(base), "input_config": inputs, "output_config": _output(config)}
     if config.data.format == "tfrecord":
+        _check_first_record(config)
         return tfx.components.ImportExampleGen(**common).with_id("ExampleGen")
     return ColumnarExampleGen(
         **common, data_format=config.data.format, label=config.data.label, column_types=_column_types(config)
     ).with_id("ExampleGen")
+
+
+def _check_first_record(config: Config) -> None:
+    """The label is a feature of the first record; what a header tells of the other formats."""
+    [file, *_] = sources.resolve_files(checks.data_patterns(config)[0])
+    compression = "GZIP" if file.endswith(".gz") else ""
+    try:
+        [record] = tf.data.TFRecordDataset(file, compression).take(1).as_numpy_iterator()
+        example = tf.train.Example.FromString(record)
+    except (ValueError, DecodeError, tf.errors.DataLossError):
+        raise InputError(f"{file} does not begin with a tf.Example; expected TFRecords of tf.Example.") from None
+    sources.check_label(config.data.label, sorted(example.features.feature))
 
 
 def _input(config: Config) -> tuple[Path, example_gen_pb2.Input]:

@@ -1,0 +1,94 @@
+"""Claims about the graph that a config becomes, on its compiled form."""
+
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
+
+from lineage.outcome import InputError
+from pipeline.compile import compile_pipeline, edges, node_ids
+from pipeline.config import load
+
+MODEL_NODES = ["Trainer", "Baseline", "Evaluator", "Quantizer", "InfraValidator", "Pusher"]
+DATA_NODES = {"ExampleGen", "StatisticsGen", "ExampleValidator", "DataGate"}
+
+
+def project(folder: Path, data: str, model: str = "", more: str = "") -> Path:
+    thresholds = "evaluator: {thresholds: {auc: {min: 0.5}}}"
+    (folder / "pipeline.yaml").write_text(f"name: small\ntask: binary\ndata: {data}\n{thresholds}\n{more}\n")
+    (folder / "model.py").write_text(model + "\ndef build_model(inputs_spec, hp): ...\n")
+    return folder
+
+
+def compiled(folder: Path) -> pipeline_pb2.Pipeline:
+    return compile_pipeline(load(str(folder)), folder / "root")
+
+
+def upstream(ir: pipeline_pb2.Pipeline, node: str) -> set[str]:
+    """Everything that a node waits for, directly or not."""
+    direct = {before for before, after in edges(ir) if after == node}
+    return direct | {far for near in direct for far in upstream(ir, near)}
+
+
+CSV = "{format: csv, path: a.csv, label: y}"
+
+
+def test_without_a_schema_and_preprocessing_there_is_neither_import_nor_transform(tmp_path: Path) -> None:
+    assert set(node_ids(compiled(project(tmp_path, CSV)))) == DATA_NODES | {"SchemaGen"} | set(MODEL_NODES)
+
+
+def test_a_preprocessing_fn_adds_transform_and_a_schema_its_import(tmp_path: Path) -> None:
+    (tmp_path / "s.pbtxt").write_text('feature { name: "y" type: INT }\n')
+    ir = compiled(project(tmp_path, CSV, model="def preprocessing_fn(inputs): ...", more="schema: s.pbtxt"))
+    assert set(node_ids(ir)) == DATA_NODES | {"SchemaImporter", "Transform"} | set(MODEL_NODES)
+    assert "DataGate" in upstream(ir, "Transform")
+
+
+def test_each_gate_stands_before_all_that_follows_it(tmp_path: Path) -> None:
+    ir = compiled(project(tmp_path, CSV))
+    for gate, below in [
+        ("DataGate", "Trainer"),
+        ("Evaluator", "Quantizer"),
+        ("Quantizer", "InfraValidator"),
+        ("InfraValidator", "Pusher"),
+    ]:
+        assert gate in upstream(ir, below)
+
+
+def test_data_that_is_split_already_keeps_its_splits(tmp_path: Path) -> None:
+    splits = "{train: 'train/*', eval: 'eval/*', test: 'test/*'}"
+    ir = compiled(project(tmp_path, f"{{format: csv, path: d, label: y, splits: {splits}}}"))
+    [gen] = [node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == "ExampleGen"]
+    parameters = gen.parameters.parameters
+    assert parameters["input_base"].field_value.string_value == str(tmp_path / "d")
+    assert "eval/*" in parameters["input_config"].field_value.string_value
+    assert "hash_buckets" not in parameters["output_config"].field_value.string_value
+
+
+def test_beam_arguments_replace_or_follow_the_local_ones(tmp_path: Path) -> None:
+    def arguments(more: str) -> list[str]:
+        deployment = pipeline_pb2.IntermediateDeploymentConfig()
+        compiled(project(tmp_path, CSV, more=more)).deployment_config.Unpack(deployment)
+        beam = executable_spec_pb2.BeamExecutableSpec()
+        deployment.executor_specs["StatisticsGen"].Unpack(beam)
+        return [argument.value.string_value for argument in beam.beam_pipeline_args_placeholders]
+
+    assert any("FnApiRunner" in argument for argument in arguments(""))
+    assert arguments("beam: {args: [--direct_num_workers=2]}")[-1] == "--direct_num_workers=2"
+    assert arguments("beam: {args: [--runner=FlinkRunner]}") == ["--runner=FlinkRunner"]
+
+
+def test_a_file_that_cannot_be_imported_is_said_before_anything_runs(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.py cannot be imported: ModuleNotFoundError.*line 1"):
+        compiled(project(tmp_path, CSV, model="import no_such_module"))
+
+
+def test_records_without_the_label_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    example = tf.train.Example()
+    example.features.feature["x"].float_list.value.append(1)
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        writer.write(example.SerializeToString())
+    project(tmp_path, "{format: tfrecord, path: a.tfrecord, label: y}")
+    with pytest.raises(InputError, match=r"'y' is not a column .* x"):
+        compiled(tmp_path)

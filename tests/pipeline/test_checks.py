@@ -1,0 +1,94 @@
+"""Claims about what is found wrong before any work."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lineage.outcome import InputError
+from pipeline import checks
+from pipeline.config import load
+from pipeline.prepare import prepare
+
+YAML = """
+name: trees
+task: regression
+data: {{format: {format}, path: {path}, label: height, prepare: {prepare}}}
+evaluator: {{slices: [{slice}], thresholds: {{mean_absolute_error: {{max: 1}}}}}}
+"""
+
+
+def project(
+    folder: Path, format: str = "csv", path: str = "trees.csv", slice: str = "kind", prepare: str = "null"
+) -> Path:
+    (folder / "pipeline.yaml").write_text(YAML.format(format=format, path=path, slice=slice, prepare=prepare))
+    (folder / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (folder / "trees.csv").write_text("kind,height\noak,3.5\nash,2.0\n")
+    return folder
+
+
+def message(folder: Path, *overrides: str) -> str:
+    with pytest.raises(InputError) as caught:
+        checks.check(load(str(folder), overrides))
+    return str(caught.value)
+
+
+def test_a_good_project_passes(tmp_path: Path) -> None:
+    checks.check(load(str(project(tmp_path))))
+
+
+def test_code_without_build_model_is_refused_without_running_it(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("raise SystemExit\ndef make_model(): ...\n")
+    assert "defines make_model, but not build_model" in message(tmp_path)
+
+
+def test_no_threshold_is_refused(tmp_path: Path) -> None:
+    assert "no model could ever be blessed" in message(project(tmp_path), "evaluator.thresholds={}")
+
+
+def test_an_unknown_slice_names_the_columns(tmp_path: Path) -> None:
+    text = message(project(tmp_path, slice="species"))
+    assert "'species'" in text
+    assert "kind, height" in text
+
+
+def test_an_unknown_kind_of_anomaly_names_the_nearest(tmp_path: Path) -> None:
+    assert "SCHEMA_NEW_COLUMN" in message(project(tmp_path), "data_gate.allow=[SCHEMA_NEW_COLUM]")
+
+
+def test_a_schema_without_the_label_is_refused(tmp_path: Path) -> None:
+    (project(tmp_path) / "schema.pbtxt").write_text('feature { name: "kind" type: BYTES }\n')
+    assert "'height'" in message(tmp_path, "schema=schema.pbtxt")
+
+
+@pytest.mark.parametrize(("content", "expected"), [(b"", "is empty"), (b"not gzip at all", "is not a gzip file")])
+def test_a_file_of_no_records_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+    (project(tmp_path, format="tfrecord", path="trees.tfrecord.gz") / "trees.tfrecord.gz").write_bytes(content)
+    assert expected in message(tmp_path)
+
+
+def test_data_is_prepared_once_and_only_where_it_is_missing(tmp_path: Path) -> None:
+    project(tmp_path, path="data/trees.csv", prepare="make.py")
+    script = "from pathlib import Path\nhere = Path(__file__).parent\n(here / 'data').mkdir()\n"
+    (tmp_path / "make.py").write_text(script + "(here / 'trees.csv').rename(here / 'data/trees.csv')\n")
+    config = load(str(tmp_path))
+    assert prepare(config)
+    assert not prepare(config)
+    checks.check(config)
+
+
+def test_a_failing_script_is_a_sentence_with_its_last_line(tmp_path: Path) -> None:
+    project(tmp_path, path="data/trees.csv", prepare="make.py")
+    (tmp_path / "make.py").write_text("raise ValueError('no disk')\n")
+    with pytest.raises(InputError, match=r"ended with exit code 1: ValueError: no disk"):
+        prepare(load(str(tmp_path)))
+
+
+def test_the_examples_are_in_order(tmp_path: Path) -> None:
+    for example in ("digits", "taxi"):
+        shutil.copytree(Path(__file__).parents[2] / "examples" / example, tmp_path / "examples" / example)
+        shutil.copytree(Path(__file__).parents[2] / "schemas", tmp_path / "schemas", dirs_exist_ok=True)
+        config = load(str(tmp_path / "examples" / example))
+        prepare(config)
+        checks.check(config)
