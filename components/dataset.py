@@ -72,7 +72,7 @@ def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: s
     """Reads one split of the Examples into memory.
 
     Raises:
-      InputError: the label is not among the features.
+      InputError: the label is not among the features, or the split has no examples.
     """
     if label not in spec:
         raise InputError(f"The label {label!r} is not among the features {', '.join(sorted(spec))}.")
@@ -80,6 +80,8 @@ def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: s
     files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
     records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_PARSE_BATCH)
     parsed = list(records.map(lambda batch: tf.io.parse_example(batch, dict(spec))))
+    if not parsed:
+        raise InputError(f"The split {split!r} has no examples. Give more data, or a larger share in data.splits.")
     columns = {name: tf.concat([batch[name] for batch in parsed], axis=0) for name in spec}
     labels = tf.reshape(columns.pop(label), [-1])
     return Split(columns, labels)
