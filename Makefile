@@ -10,7 +10,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples -
         --generate-hashes --no-emit-index-url --no-header pyproject.toml
 UV := $(firstword $(wildcard .uv/bin/uv) uv)
 
-.PHONY: help setup demo test lint format lock lock-check clean
+.PHONY: help setup demo test bench lint format lock lock-check clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -26,6 +26,9 @@ demo: setup  ## from handwritten digits to a served, quantized model
 
 test: lint  ## all checks and tests, as CI runs them
 	$(BIN)/python -m pytest
+
+bench: setup  ## paired comparisons with what they stand beside: medians and ratios
+	$(BIN)/python -m benchmarks.example_gen
 
 lint: setup  ## style, types and the direction of imports
 	$(BIN)/ruff check

@@ -11,6 +11,7 @@ from pathlib import Path
 from components import user_code
 from components.data_gate.allowed import check_allowed
 from components.example_gen import sources
+from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
 from lineage.outcome import InputError
 from pipeline.config import Config, Data
@@ -53,13 +54,18 @@ def check_data_gate(config: Config) -> None:
 
 
 def check_data(config: Config) -> None:
-    """The files are there, have the same columns, and the label and the slices are among them."""
+    """The files are there, have the same columns, the label and the slices are among them, the label is a number."""
     patterns = data_patterns(config)
     if config.data.format == "tfrecord":
         for file in [file for pattern in patterns for file in sources.resolve_files(pattern)]:
             _check_record_file(Path(file))
         return
     columns = sources.check_source(patterns, config.data.format, config.data.label)
+    if columns[config.data.label] is ColumnType.STRING:
+        raise InputError(
+            f"The label {config.data.label!r} holds text, expected a number: {_LABELS[config.task]}. Replace the text by "
+            "numbers in the data."
+        )
     for name in [name for names in config.evaluator.slices for name in names.split(",")]:
         if name not in columns:
             raise InputError(f"evaluator.slices: {name!r} is not a column; there are {', '.join(columns)}.")
@@ -74,6 +80,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_label,
 )
 
+_LABELS = {"multiclass": "the class, 0 to K-1", "binary": "0 or 1", "regression": "the value to predict"}
 _EXAMPLE_BOUND = {
     "multiclass": "sparse_categorical_accuracy: {min: 0.9}",
     "binary": "auc: {min: 0.7}",

@@ -4,12 +4,14 @@ Light on purpose: reading a config imports neither TensorFlow nor TFX.
 """
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 import yaml
 from pydantic import Field, PositiveInt
+from pydantic.json_schema import SkipJsonSchema
 
 from lineage.outcome import InputError
 
@@ -143,7 +145,7 @@ class Config(Section):
     quantizer: Quantizer = Quantizer()
     serving: Serving = Serving()
     beam: Beam = Beam()
-    folder: Path = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
+    folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
 
     def resolve(self, path: str) -> Path:
         """A path of the YAML as an absolute one: relative ones start at the folder of pipeline.yaml."""
@@ -239,3 +241,8 @@ def _section(location: list[str]) -> type[Section]:
 def _description(location: list[str]) -> str:
     field = _keys(_section(location[:-1])).get(location[-1])
     return field.description if field and field.description else "it has no default."
+
+
+def json_schema() -> str:
+    """The JSON schema of pipeline.yaml, from which editors complete: docs/pipeline.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=1) + "\n"

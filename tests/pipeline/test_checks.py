@@ -19,9 +19,9 @@ evaluator: {{slices: [{slice}], thresholds: {{mean_absolute_error: {{max: 1}}}}}
 
 
 def project(
-    folder: Path, format: str = "csv", path: str = "trees.csv", slice: str = "kind", prepare: str = "null"
+    folder: Path, kind: str = "csv", path: str = "trees.csv", column: str = "kind", prepare: str = "null"
 ) -> Path:
-    (folder / "pipeline.yaml").write_text(YAML.format(format=format, path=path, slice=slice, prepare=prepare))
+    (folder / "pipeline.yaml").write_text(YAML.format(format=kind, path=path, slice=column, prepare=prepare))
     (folder / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
     (folder / "trees.csv").write_text("kind,height\noak,3.5\nash,2.0\n")
     return folder
@@ -48,9 +48,14 @@ def test_no_threshold_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_slice_names_the_columns(tmp_path: Path) -> None:
-    text = message(project(tmp_path, slice="species"))
+    text = message(project(tmp_path, column="species"))
     assert "'species'" in text
     assert "kind, height" in text
+
+
+def test_a_label_of_text_is_refused(tmp_path: Path) -> None:
+    text = message(project(tmp_path), "data.label=kind")
+    assert "'kind' holds text, expected a number" in text
 
 
 def test_an_unknown_kind_of_anomaly_names_the_nearest(tmp_path: Path) -> None:
@@ -64,7 +69,7 @@ def test_a_schema_without_the_label_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "expected"), [(b"", "is empty"), (b"not gzip at all", "is not a gzip file")])
 def test_a_file_of_no_records_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
-    (project(tmp_path, format="tfrecord", path="trees.tfrecord.gz") / "trees.tfrecord.gz").write_bytes(content)
+    (project(tmp_path, kind="tfrecord", path="trees.tfrecord.gz") / "trees.tfrecord.gz").write_bytes(content)
     assert expected in message(tmp_path)
 
 

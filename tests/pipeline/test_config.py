@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lineage.outcome import InputError
-from pipeline.config import Config, load
+from pipeline.config import Config, json_schema, load
 
 MINIMAL = {"name": "iris", "task": "multiclass", "data": {"format": "csv", "path": "iris.csv", "label": "species"}}
 
@@ -82,6 +82,12 @@ def test_every_field_of_the_schema_has_a_description() -> None:
         f"{n}.{f}" for n, d in definitions.items() for f, s in d["properties"].items() if not s.get("description")
     ]
     assert undescribed == []
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    """Write it anew with `python -c "from pipeline.config import json_schema; print(json_schema(), end='')"`."""
+    published = Path(__file__).parents[2] / "docs" / "pipeline.schema.json"
+    assert published.read_text() == json_schema()
 
 
 def test_checking_a_config_imports_neither_tensorflow_nor_tfx() -> None:
