@@ -63,8 +63,8 @@ def check_data(config: Config) -> None:
     columns = sources.check_source(patterns, config.data.format, config.data.label)
     if columns[config.data.label] is ColumnType.STRING:
         raise InputError(
-            f"The label {config.data.label!r} holds text, expected a number: {_LABELS[config.task]}. Replace the text by "
-            "numbers in the data."
+            f"The label {config.data.label!r} holds text, expected a number: {_LABELS[config.task]}. Replace the text "
+            "by numbers in the data."
         )
     for name in [name for names in config.evaluator.slices for name in names.split(",")]:
         if name not in columns:
