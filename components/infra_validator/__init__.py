@@ -1,5 +1,1 @@
 """Starts a real server on the model as it would be pushed and refuses a model that it does not serve faithfully."""
-
-from components.infra_validator.component import InfraValidator
-
-__all__ = ["InfraValidator"]

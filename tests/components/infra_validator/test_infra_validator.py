@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from tfx.types.standard_artifacts import Examples, Model
 
-from components.infra_validator import InfraValidator
 from components.infra_validator.check import DirectModel, check_serving
+from components.infra_validator.component import InfraValidator
 from components.infra_validator.requests import NotServableError, to_requests
 from lineage.outcome import InputError
 from lineage.records import InfraRecord

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfx.types.standard_artifacts import InfraBlessing, Model, ModelBlessing
 
 from components.artifacts import QuantizationBlessing, TFLiteModel
-from components.pusher import Pusher
+from components.pusher.component import Pusher
 from components.pusher.gate import check_blessings
 from lineage.outcome import GateRefused
 from lineage.records import InfraRecord
