@@ -55,6 +55,8 @@ def eval_config(
             f"{', '.join(snake_case(name) for name in names[1:])}. Name one of these, or add it to evaluator.metrics."
         )
     bounded = {by_name[name]: bound for name, bound in bounds.items()}
+    if bounded:  # TFX blesses only what it could check, which on a first run bounds on changes are not
+        bounded.setdefault("ExampleCount", Bounds(min=1))
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(label_key=label, signature_name="serve_examples", model_type=tfma.TF_GENERIC),

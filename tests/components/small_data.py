@@ -17,6 +17,7 @@ from tfx.types.standard_artifacts import Examples, Model, Schema
 
 from components import dataset
 from components.trainer.export import export
+from components.trainer.model import call
 from tests.tfx_harness import Given
 
 Columns = Mapping[str, Sequence[Any] | np.ndarray]  # an entry a row: a number, a string, an array; None where missing
@@ -76,16 +77,12 @@ def schema(folder: Path, *features: str) -> Given:
 
 
 def model(folder: Path, built: keras.Model, *features: str) -> Given:
-    """A Model artifact of a built model that takes the raw features, but for the label, without a Transform."""
+    """A Model artifact of a model that takes the raw features, but for the label, without a Transform."""
     spec = dict(dataset.raw_spec(text_format.Parse("".join(features), schema_pb2.Schema())))
     spec.pop(LABEL, None)
-    export(
-        built,
-        str(folder / "Format-Serving"),
-        inputs=dataset.input_specs(spec, LABEL),
-        raw_spec=spec,
-        transform=None,
-    )
+    inputs = dataset.input_specs(spec, LABEL)
+    call(built, {name: tf.zeros([1, *shape.shape[1:]], shape.dtype) for name, shape in inputs.items()})  # builds it
+    export(built, str(folder / "Format-Serving"), inputs=inputs, raw_spec=spec, transform=None)
     return Given(Model, str(folder))
 
 
