@@ -67,11 +67,15 @@ class TrainingRecord(Record):
 
 
 class Slice(Part):
-    """Metrics on one slice of the evaluated split; `name` is empty for the whole split."""
+    """Metrics on one slice of the evaluated split; `name` is empty for the whole split.
+
+    `changes` are the metrics minus those of the blessed model that is compared with; empty where there is none.
+    """
 
     name: str  # such as "label:7"
     examples: int
     metrics: dict[str, float]
+    changes: dict[str, float] = {}
 
 
 class ConfusionMatrix(Part):
@@ -96,6 +100,11 @@ class EvaluationRecord(Record):
     def overall(self) -> dict[str, float]:
         """The metrics on the whole split."""
         return next((part.metrics for part in self.slices if not part.name), {})
+
+    @property
+    def changes(self) -> dict[str, float]:
+        """Their changes against the blessed model, where there is one."""
+        return next((part.changes for part in self.slices if not part.name), {})
 
 
 class QuantizationRecord(Record):

@@ -7,7 +7,9 @@ import tensorflow_model_analysis as tfma
 from lineage.records import ConfusionMatrix, EvaluationRecord, Slice
 
 _MATRIX = "multi_class_confusion_matrix_at_thresholds"
-_COUNTS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+_DIFF = "_diff"  # what TFMA appends to a metric's name for candidate minus baseline
+_CELLS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+_COUNTS = ("example_count", *_CELLS)
 
 
 def summarize(folder: str, split: str, *, has_baseline: bool) -> EvaluationRecord:
@@ -31,8 +33,13 @@ def _slice_name(key: tuple[tuple[str, Any], ...]) -> str:
 
 def _slice(name: str, values: dict[str, Any]) -> Slice:
     numbers = {metric: value["doubleValue"] for metric, value in values.items() if "doubleValue" in value}
-    examples = int(numbers.pop("example_count"))
-    return Slice(name=name, examples=examples, metrics={k: v for k, v in numbers.items() if k not in _COUNTS})
+    shown = {metric: value for metric, value in numbers.items() if metric.removesuffix(_DIFF) not in _COUNTS}
+    return Slice(
+        name=name,
+        examples=int(numbers["example_count"]),
+        metrics={metric: value for metric, value in shown.items() if not metric.endswith(_DIFF)},
+        changes={metric.removesuffix(_DIFF): value for metric, value in shown.items() if metric.endswith(_DIFF)},
+    )
 
 
 def _multiclass_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
@@ -48,9 +55,9 @@ def _multiclass_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
 
 
 def _binary_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
-    if not all(name in values for name in _COUNTS):
+    if not all(name in values for name in _CELLS):
         return None
-    negatives, false_alarms, misses, positives = (int(values[name]["doubleValue"]) for name in _COUNTS)
+    negatives, false_alarms, misses, positives = (int(values[name]["doubleValue"]) for name in _CELLS)
     return ConfusionMatrix(labels=["0", "1"], counts=[[negatives, false_alarms], [misses, positives]])
 
 
@@ -60,7 +67,9 @@ def _reasons(validation: Any) -> list[str]:
     for part in validation.metric_validations_per_slice:
         for failure in part.failures:
             value = failure.metric_value.double_value.value
-            reasons.append(f"{failure.metric_key.name} is {value:.4f}, {_bound(failure)}")
+            is_change = failure.metric_key.is_diff
+            said = f"changed by {value:+.4f} against the blessed model" if is_change else f"is {value:.4f}"
+            reasons.append(f"{failure.metric_key.name.removesuffix(_DIFF)} {said}, {_bound(failure)}")
     if validation.missing_thresholds:
         reasons.append("no threshold could be checked")
     return reasons
@@ -70,7 +79,7 @@ def _bound(failure: Any) -> str:
     absolute, change = failure.metric_threshold.value_threshold, failure.metric_threshold.change_threshold
     if failure.metric_key.is_diff:
         direction = "at least" if change.direction == tfma.MetricDirection.HIGHER_IS_BETTER else "at most"
-        return f"as a change against the blessed model, {direction} {change.absolute.value:g} is required"
+        return f"{direction} {change.absolute.value:g} is required"
     bounds = []
     if absolute.HasField("lower_bound"):
         bounds.append(f"at least {absolute.lower_bound.value:g}")

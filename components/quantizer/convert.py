@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from components.dataset import Split
 

@@ -22,7 +22,7 @@ def taxi(copy_example: Callable[[str], Project]) -> Project:
     project = copy_example("taxi")
     project.edit("prepare_data.py", 'drop_columns("tips")', f'drop_columns("tips").slice(0, {ROWS})')
     project.edit("pipeline.yaml", "epochs: 8", "epochs: 2")
-    project.edit("pipeline.yaml", "auc: {min: 0.85", "auc: {min: 0.6")
+    project.edit("pipeline.yaml", "auc: {min: 0.85, min_change: -0.02}", "auc: {min: 0.6, min_change: -0.3}")
     project.edit("pipeline.yaml", "binary_accuracy: {min: 0.8}", "binary_accuracy: {min: 0.5}")
     project.edit("pipeline.yaml", "max_drop: 0.005", "max_drop: 0.05")
     return project
