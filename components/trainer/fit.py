@@ -51,6 +51,7 @@ def fit(built: Built, train: Split, validation: Split, settings: Settings, folde
         _as_input(batches(train, settings.batch_size, shuffle_seed=settings.seed)),
         validation_data=_as_input(batches(validation, settings.batch_size)),
         epochs=settings.epochs,
+        shuffle=False,  # the batches are shuffled already
         verbose=0,
         callbacks=[
             keras.callbacks.ModelCheckpoint(str(best), monitor="val_loss", save_best_only=True, save_weights_only=True),
@@ -64,11 +65,16 @@ def fit(built: Built, train: Split, validation: Split, settings: Settings, folde
     built.model.load_weights(str(best))
     return TrainingRecord(
         epochs=len(history["loss"]),
-        best_epoch=int(np.argmin(history["val_loss"])) + 1,
+        best_epoch=1 + _best(history["val_loss"]),
         parameters=built.model.count_params(),
         examples_per_second=progress.examples_per_second,
         history={name: [float(value) for value in values] for name, values in history.items()},
     )
+
+
+def _best(losses: list[float]) -> int:
+    """Index of the least loss by ModelCheckpoint's rule: the first of equals, and NaN is never less."""
+    return min(range(len(losses)), key=losses.__getitem__)
 
 
 def _as_input(data: tf.data.Dataset) -> tf.data.Dataset:

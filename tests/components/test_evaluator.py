@@ -149,7 +149,7 @@ def test_candidate_that_is_worse_than_the_baseline_is_refused(multiclass: dict[s
     assert (record.has_baseline, record.blessed, blessed) == (True, False, False)
     better = sklearn.metrics.accuracy_score(MULTICLASS[LABEL], np.argmax(MULTICLASS["better"], axis=1))
     assert record.reasons == [
-        f"sparse_categorical_accuracy is {ACCURACY - better:.4f}, as a change against the blessed model, "
+        f"sparse_categorical_accuracy changed by {ACCURACY - better:.4f} against the blessed model, "
         "at least -0.01 is required"
     ]
     assert record.overall["sparse_categorical_accuracy"] == pytest.approx(ACCURACY), "of the candidate"

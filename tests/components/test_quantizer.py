@@ -1,0 +1,257 @@
+"""Claims about the Quantizer, run against real MLMD on models with known weights.
+
+Expected numbers come from the SavedModel in TensorFlow and from NumPy on the answers of the LiteRT interpreter.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
+from components.dataset import Split
+from components.quantizer.compare import compare
+from components.quantizer.component import Quantizer
+from components.quantizer.convert import to_float
+from components.quantizer.interpreter import TFLite
+from lineage.records import QuantizationRecord
+from tests.components import small_data
+from tests.components.small_data import LABEL, fixed
+from tests.tfx_harness import Given, run_component
+
+ROWS = 300
+X = fixed("x", "FLOAT", 8)
+KEYS = fixed(LABEL, "INT", 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantized:
+    """What one run of the Quantizer left behind, and the SavedModel that it was given."""
+
+    record: QuantizationRecord
+    blessed: bool
+    tflite: bytes
+    saved_model: str
+
+    def float_predictions(self, **features: np.ndarray) -> np.ndarray:
+        """The SavedModel's answers, by TensorFlow."""
+        signature = tf.saved_model.load(self.saved_model).signatures["transformed"]
+        return signature(**{name: tf.constant(column) for name, column in features.items()})["predictions"].numpy()
+
+    def predictions(self, **features: np.ndarray) -> np.ndarray:
+        """The answers of the quantized model, row by row; the arithmetic of the affine code is written out here."""
+        runner = Interpreter(model_content=self.tflite).get_signature_runner()
+        details = runner.get_input_details()
+        [(name, output)] = runner.get_output_details().items()
+        scale, zero = output["quantization"]
+        rows = zip(*features.values(), strict=True)
+        answers = [
+            runner(**{n: _coded(v, details[n]) for n, v in zip(features, row, strict=True)})[name] for row in rows
+        ]
+        return (np.concatenate(answers).astype(np.float32) - zero) * scale
+
+
+def _coded(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
+    scale, zero = detail["quantization"]
+    if value.dtype.kind == "i":
+        return value[None]
+    return np.clip(np.rint(value[None] / scale) + zero, 0, 255).astype(np.uint8)
+
+
+def inputs(root: Path, built: keras.Model, rows: small_data.Columns, *features: str) -> dict[str, Given]:
+    """Exports `built` and writes the rows, the same for each split."""
+    return {
+        "model": small_data.model(root / "model", built, *features),
+        "examples": small_data.examples(root / "examples", {"train": rows, "eval": rows, "test": rows}),
+        "schema": small_data.schema(root / "schema", *features),
+    }
+
+
+def quantize(root: Path, data: dict[str, Given], **settings: Any) -> Quantized:
+    ran = run_component(root, lambda **channels: Quantizer(label=LABEL, **channels, **settings), data)
+    record = QuantizationRecord.load(ran.uri("metrics"))
+    assert record is not None
+    [blessing] = ran.outputs["blessing"]
+    blessed = blessing.properties["blessed"].int_value
+    assert blessed in (0, 1)
+    assert Path(blessing.uri, "BLESSED").exists() == bool(blessed)
+    tflite = Path(ran.uri("tflite_model"), "model.tflite").read_bytes()
+    return Quantized(record, bool(blessed), tflite, str(Path(data["model"].uri, "Format-Serving")))
+
+
+def dtypes(model: bytes) -> set[type]:
+    interpreter = Interpreter(model_content=model)
+    return {tensor["dtype"] for tensor in interpreter.get_tensor_details()}
+
+
+def classifier(inputs: int, units: int, answers: layers.Layer) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input([inputs]), layers.Dense(units, activation="relu"), answers])
+
+
+def points(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(ROWS, 8)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def multiclass(tmp_path_factory: pytest.TempPathFactory) -> tuple[Quantized, small_data.Columns, dict[str, Given]]:
+    """A random network whose answers are the labels of nine in ten rows, so that its accuracy is about 0.9."""
+    root = tmp_path_factory.mktemp("multiclass")
+    built = classifier(8, 32, layers.Dense(5, activation="softmax"))
+    x, random = points(0), np.random.default_rng(1)
+    answers = np.argmax(built(x), axis=1)
+    labels = np.where(random.random(ROWS) < 0.9, answers, (answers + 1) % 5)
+    rows = {"x": x, LABEL: labels}
+    data = inputs(root, built, rows, X, KEYS)
+    return quantize(root, data, task="multiclass", max_drop=0.05), rows, data
+
+
+def test_float_value_is_the_accuracy_of_the_saved_model(multiclass: tuple[Quantized, small_data.Columns, Any]) -> None:
+    quantized, rows, _ = multiclass
+    answers = np.argmax(quantized.float_predictions(x=rows["x"]), axis=1)
+    assert quantized.record.metric == "accuracy"
+    assert quantized.record.float_value == pytest.approx(np.mean(answers == rows[LABEL]))
+    assert 0.85 < quantized.record.float_value < 0.95
+
+
+def test_value_drop_and_agreement_are_those_of_the_two_models_answers(
+    multiclass: tuple[Quantized, small_data.Columns, Any],
+) -> None:
+    quantized, rows, _ = multiclass
+    record = quantized.record
+    float_answers = np.argmax(quantized.float_predictions(x=rows["x"]), axis=1)
+    answers = np.argmax(quantized.predictions(x=rows["x"]), axis=1)
+    assert record.value == pytest.approx(np.mean(answers == rows[LABEL]))
+    assert record.drop == pytest.approx(np.mean(float_answers == rows[LABEL]) - np.mean(answers == rows[LABEL]))
+    assert record.agreement == pytest.approx(np.mean(answers == float_answers))
+    assert 0.9 < record.agreement < 1, "rounding changes some answers of a random network, not many"
+    assert record.examples == ROWS
+    assert (record.mode, record.blessed, quantized.blessed, record.reasons) == ("int8", True, True, [])
+
+
+def test_model_takes_and_gives_uint8_and_is_integer_throughout(multiclass: tuple[Quantized, Any, Any]) -> None:
+    interpreter = Interpreter(model_content=multiclass[0].tflite)
+    assert [detail["dtype"] for detail in interpreter.get_input_details()] == [np.uint8]
+    assert [detail["dtype"] for detail in interpreter.get_output_details()] == [np.uint8]
+    assert dtypes(multiclass[0].tflite) <= {np.uint8, np.int8, np.int32}
+    assert np.float32 in dtypes(to_float(multiclass[0].saved_model)), "the check can fail"
+
+
+def test_sizes_are_those_of_the_two_files(multiclass: tuple[Quantized, Any, Any]) -> None:
+    quantized = multiclass[0]
+    assert quantized.record.bytes == len(quantized.tflite)
+    assert quantized.record.float_bytes == len(to_float(quantized.saved_model))
+    assert quantized.tflite[4:8] == b"TFL3"
+
+
+def test_same_inputs_give_the_same_file_byte_for_byte(
+    multiclass: tuple[Quantized, small_data.Columns, dict[str, Given]], tmp_path: Path
+) -> None:
+    quantized, _, data = multiclass
+    assert quantize(tmp_path, data, task="multiclass", max_drop=0.05).tflite == quantized.tflite
+
+
+def test_model_whose_channels_differ_a_thousandfold_in_range_is_refused_and_kept(tmp_path: Path) -> None:
+    """The activations share one scale, so that the small channels, which decide, are rounded to nothing.
+
+    The eight channels of the hidden layer are x * [1000 x 4, 1 x 4]; the answer is the largest of the four small ones.
+    In steps of about 4000 / 255 = 16 these, below 4, are all zero.
+    """
+    hidden = layers.Dense(8, activation="relu", use_bias=False)
+    answers = layers.Dense(4, activation="softmax", use_bias=False)
+    built = keras.Sequential([keras.Input([8]), hidden, answers])
+    hidden.set_weights([np.diag([1000.0] * 4 + [1.0] * 4)])
+    answers.set_weights([np.concatenate([np.zeros((4, 4)), 5 * np.eye(4)])])
+    x = np.abs(points(2))
+    rows = {"x": x, LABEL: np.argmax(x[:, 4:], axis=1)}
+
+    quantized = quantize(tmp_path, inputs(tmp_path, built, rows, X, KEYS), task="multiclass", max_drop=0.02)
+    record = quantized.record
+    assert record.float_value == 1
+    assert record.value < 0.5
+    assert (record.blessed, quantized.blessed) == (False, False)
+    assert record.reasons == [
+        f"accuracy is {record.drop:.4f} worse than the float model's, at most 0.02 is allowed",
+    ]
+    assert dtypes(quantized.tflite) <= {np.uint8, np.int8, np.int32}, "a refused model can be looked at"
+
+
+def test_regression_compares_the_mean_absolute_error_of_which_less_is_better(tmp_path: Path) -> None:
+    x = points(3)
+    weights = np.linspace(-1, 1, 8)
+    labels = (x @ weights + 5).astype(np.float32)
+    dense = layers.Dense(1)
+    built = keras.Sequential([keras.Input([8]), dense])
+    dense.set_weights([weights[:, None], np.array([5.0])])  # the labels' own: the float model is exact
+
+    data = inputs(tmp_path, built, {"x": x, LABEL: labels}, X, fixed(LABEL, "FLOAT", 1))
+    quantized = quantize(tmp_path, data, task="regression", max_drop=0.001)
+    record = quantized.record
+    error = np.mean(np.abs(quantized.predictions(x=x)[:, 0] - labels))
+    assert (record.metric, record.agreement) == ("mean_absolute_error", None)
+    assert record.float_value == pytest.approx(0, abs=1e-5)
+    assert record.value == pytest.approx(error, rel=1e-4)
+    assert record.drop == pytest.approx(error, abs=1e-5)
+    assert record.drop > 0.001
+    assert (record.blessed, quantized.blessed) == (False, False)
+    assert record.reasons == [
+        f"mean_absolute_error is {record.drop:.4f} worse than the float model's, at most 0.001 is allowed"
+    ]
+
+
+def test_binary_model_is_compared_at_one_half(tmp_path: Path) -> None:
+    built = classifier(8, 16, layers.Dense(1, activation="sigmoid"))
+    x = points(4)
+    answers = np.asarray(built(x))[:, 0] > 0.5
+    labels = np.where(np.random.default_rng(5).random(ROWS) < 0.8, answers, ~answers).astype(int)
+
+    data = inputs(tmp_path, built, {"x": x, LABEL: labels}, X, KEYS)
+    quantized = quantize(tmp_path, data, task="binary", max_drop=0.05)
+    shown = quantized.predictions(x=x)[:, 0] > 0.5
+    assert 0.2 < np.mean(answers) < 0.8
+    assert quantized.record.float_value == pytest.approx(np.mean(answers == labels))
+    assert quantized.record.value == pytest.approx(np.mean(shown == labels))
+    assert quantized.record.agreement == pytest.approx(np.mean(shown == answers))
+    assert quantized.blessed
+
+
+def test_integer_inputs_pass_through_as_they_are(tmp_path: Path) -> None:
+    """Embedding indices: their values are the data, and no scale may touch them."""
+    keras.utils.set_random_seed(0)
+    x, word = keras.Input([8], name="x"), keras.Input([1], name="word", dtype="int64")
+    joined = layers.Concatenate()(
+        [x, layers.Flatten()(layers.Embedding(1000, 4, embeddings_initializer="normal")(word))]
+    )
+    built = keras.Model({"x": x, "word": word}, layers.Dense(3, activation="softmax")(joined))
+    rows = {"x": points(6), "word": np.random.default_rng(7).integers(0, 1000, ROWS)[:, None]}
+    labels = np.argmax(built({name: tf.constant(column) for name, column in rows.items()}), axis=1)
+
+    data = inputs(tmp_path, built, rows | {LABEL: labels}, X, fixed("word", "INT", 1), KEYS)
+    quantized = quantize(tmp_path, data, task="multiclass", max_drop=0.05)
+    details = Interpreter(model_content=quantized.tflite).get_signature_runner().get_input_details()
+    assert {name: detail["dtype"] for name, detail in details.items()} == {"x": np.uint8, "word": np.int64}
+    assert quantized.record.float_value == 1
+    assert quantized.record.value == pytest.approx(np.mean(np.argmax(quantized.predictions(**rows), axis=1) == labels))
+    assert quantized.record.value > 0.95
+    assert quantized.blessed
+
+
+def test_model_that_is_not_integer_throughout_or_not_finite_is_refused_whatever_its_accuracy(tmp_path: Path) -> None:
+    dense = layers.Dense(1)
+    built = keras.Sequential([keras.Input([8]), dense])
+    small_data.model(tmp_path / "good", built, X)
+    dense.set_weights([np.full((8, 1), np.nan), np.zeros(1)])
+    small_data.model(tmp_path / "bad", built, X)
+    good, bad = (TFLite(to_float(str(tmp_path / name / "Format-Serving"))) for name in ("good", "bad"))
+    split = Split({"x": tf.constant(points(8))}, tf.zeros([ROWS], tf.int64))
+
+    same = compare(good, good, split, task="binary", mode="int8", max_drop=1)
+    assert (same.drop, same.blessed) == (0, False)
+    assert [reason.split(",")[0] for reason in same.reasons] == [f"{len(good.float_tensors())} tensors stay float"]
+    broken = compare(good, bad, split, task="binary", mode="int8", max_drop=1)
+    assert "some predictions of the quantized model are not finite" in broken.reasons
