@@ -181,6 +181,14 @@ def test_model_that_cannot_improve_stops_after_one_epoch_and_the_patience_or_nev
     assert len(trained.record.history["val_loss"]) == epochs
 
 
+def test_first_weights_follow_from_the_seed(multiclass_data: dict[str, Given], tmp_path: Path) -> None:
+    runs = {
+        name: train(tmp_path / name, multiclass_data, STUCK, task="multiclass", epochs=1, seed=seed)
+        for name, seed in (("one", 1), ("another", 2))
+    }
+    assert not np.array_equal(runs["one"].weights()[0], runs["another"].weights()[0])
+
+
 def test_training_that_breaks_down_exports_the_best_epoch_before(
     multiclass_data: dict[str, Given], tmp_path: Path
 ) -> None:
