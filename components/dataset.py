@@ -24,13 +24,29 @@ _PARSE_BATCH = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Features `[n, ...]` by name and labels `[n]` of one split."""
+    """Features `[n, ...]` by name and labels `[n]` of the split `name`."""
 
+    name: str
     features: dict[str, tf.Tensor]
     labels: tf.Tensor
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
+
+    def check_finite(self) -> None:
+        """Raises InputError, with the column and the count, where a feature or a label is NaN or infinite."""
+        for name, column in [*self.features.items(), ("the label", self.labels)]:
+            if column.dtype.is_floating:
+                count = int(tf.math.count_nonzero(~tf.math.is_finite(column)))
+                if count:
+                    raise InputError(
+                        f"{name} has {count} values that are NaN or infinite in the split {self.name!r}; expected "
+                        "numbers. Correct the data, or fill them in preprocessing_fn."
+                    )
+
+    def take(self, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Features and labels of some rows, by number."""
+        return {name: tf.gather(column, rows) for name, column in self.features.items()}, tf.gather(self.labels, rows)
 
 
 def read_schema(artifact: Artifact) -> schema_pb2.Schema:
@@ -84,18 +100,4 @@ def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: s
         raise InputError(f"The split {split!r} has no examples. Give more data, or a larger share in data.splits.")
     columns = {name: tf.concat([batch[name] for batch in parsed], axis=0) for name in spec}
     labels = tf.reshape(columns.pop(label), [-1])
-    return Split(columns, labels)
-
-
-def batches(split: Split, batch_size: int, shuffle_seed: int | None = None) -> tf.data.Dataset:
-    """Batches of (features by name, labels); with a seed, in an order that differs from epoch to epoch."""
-    order = tf.data.Dataset.range(len(split))
-    if shuffle_seed is not None:
-        order = order.shuffle(len(split), seed=shuffle_seed, reshuffle_each_iteration=True)
-
-    def gather(rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return {name: tf.gather(column, rows) for name, column in split.features.items()}, tf.gather(split.labels, rows)
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)
-    return order.batch(batch_size).map(gather, num_parallel_calls=2).prefetch(2).with_options(options)
+    return Split(split, columns, labels)

@@ -111,16 +111,12 @@ def _model_nodes(
         "transform_graph": transform.outputs["transform_graph"] if transform else None,
         "task": config.task,
         "label": config.data.label,
-        "seed": config.trainer.seed,
     }
     trainer = Trainer(
         **shown,
         module_file=str(config.resolve(config.model)),
         module_fingerprint=code_fingerprint(config, *user_code.HOOKS),
-        epochs=config.trainer.epochs,
-        batch_size=config.trainer.batch_size,
-        early_stopping=config.trainer.early_stopping,
-        hyperparameters=config.trainer.hyperparameters,
+        settings=config.trainer,
     )
     trainer.add_upstream_node(gate)
     model = trainer.outputs["model"]
@@ -140,6 +136,7 @@ def _model_nodes(
         mode=config.quantizer.mode,
         max_drop=config.quantizer.max_drop,
         representative_examples=config.quantizer.representative_examples,
+        seed=config.trainer.seed,
     )
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
     infra_validator.add_upstream_node(quantizer)  # a refused model is not served, not even for a check

@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, PositiveInt
 from pydantic.json_schema import SkipJsonSchema
 
+from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 
 SPLITS = ("train", "eval", "test")
@@ -56,20 +57,6 @@ class DataGate(Section):
     """Which anomalies of the data are let through."""
 
     allow: list[str] = Field(default=[], description="Anomalies let through: KIND or column:KIND, as TFDV names them.")
-
-
-class Trainer(Section):
-    """How the model is trained."""
-
-    epochs: PositiveInt = Field(default=10, description="Most passes over the train split.")
-    batch_size: PositiveInt = Field(default=128, description="Examples a step.")
-    early_stopping: int = Field(
-        default=3, ge=0, description="Epochs without a better val_loss before training ends; 0: never ends early."
-    )
-    seed: int = Field(default=0, description="Seeds weights, order of the data, and dropout.")
-    hyperparameters: dict[str, int | float | str | bool] = Field(
-        default={}, description="Passed to the functions of model.py as `hp`."
-    )
 
 
 class Threshold(Section):
@@ -140,7 +127,7 @@ class Config(Section):
     )
     model: str = Field(default="model.py", description="Python file with build_model; relative to pipeline.yaml.")
     data_gate: DataGate = DataGate()
-    trainer: Trainer = Trainer()
+    trainer: TrainerSettings = TrainerSettings()
     evaluator: Evaluator = Evaluator()
     quantizer: Quantizer = Quantizer()
     serving: Serving = Serving()
@@ -225,16 +212,18 @@ def _nearest(location: list[str]) -> str:
     return f": did you mean `{close[0]}`?" if close else f"; known here: {', '.join(known)}."
 
 
-def _keys(section: type[Section]) -> dict[str, pydantic.fields.FieldInfo]:
+def _keys(section: type[pydantic.BaseModel]) -> dict[str, pydantic.fields.FieldInfo]:
     return {field.alias or name: field for name, field in section.model_fields.items() if name != "folder"}
 
 
-def _section(location: list[str]) -> type[Section]:
+def _section(location: list[str]) -> type[pydantic.BaseModel]:
     """The section at a place in the YAML; below `evaluator.thresholds` all are bounds of metrics."""
-    section: type[Section] = Config
+    section: type[pydantic.BaseModel] = Config
     for key in location:
         annotation = _keys(section)[key].annotation if key in _keys(section) else None
-        section = annotation if isinstance(annotation, type) and issubclass(annotation, Section) else Threshold
+        section = (
+            annotation if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel) else Threshold
+        )
     return section
 
 

@@ -1,7 +1,5 @@
 """The Trainer's interface."""
 
-import json
-
 import tfx.v1 as tfx
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
@@ -9,6 +7,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.types.standard_artifacts import Examples, Model, ModelRun, Schema, TransformGraph
 
 from components.trainer.executor import Executor
+from components.trainer.settings import TrainerSettings
 
 
 class TrainerSpec(ComponentSpec):
@@ -28,11 +27,7 @@ class TrainerSpec(ComponentSpec):
         "module_fingerprint": ExecutionParameter(type=str),
         "task": ExecutionParameter(type=str),
         "label": ExecutionParameter(type=str),
-        "epochs": ExecutionParameter(type=int),
-        "batch_size": ExecutionParameter(type=int),
-        "early_stopping": ExecutionParameter(type=int),
-        "seed": ExecutionParameter(type=int),
-        "hyperparameters": ExecutionParameter(type=str),
+        "settings": ExecutionParameter(type=str),
     }
 
 
@@ -53,6 +48,7 @@ class Trainer(BaseComponent):
       ...     module_fingerprint=user_code.fingerprint("model.py", user_code.HOOKS),
       ...     task="binary",
       ...     label="big_tipper",
+      ...     settings=TrainerSettings(epochs=8, accumulate=4),
       ... )
     """
 
@@ -69,11 +65,7 @@ class Trainer(BaseComponent):
         task: str,
         label: str,
         transform_graph: tfx.types.BaseChannel | None = None,
-        epochs: int = 10,
-        batch_size: int = 128,
-        early_stopping: int = 3,
-        seed: int = 0,
-        hyperparameters: dict[str, int | float | str | bool] | None = None,
+        settings: TrainerSettings | None = None,
     ):
         super().__init__(
             spec=TrainerSpec(
@@ -86,10 +78,6 @@ class Trainer(BaseComponent):
                 module_fingerprint=module_fingerprint,
                 task=task,
                 label=label,
-                epochs=epochs,
-                batch_size=batch_size,
-                early_stopping=early_stopping,
-                seed=seed,
-                hyperparameters=json.dumps(hyperparameters or {}, sort_keys=True),
+                settings=(settings or TrainerSettings()).model_dump_json(),
             )
         )

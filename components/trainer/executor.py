@@ -1,9 +1,10 @@
-"""The Trainer's work: data in, model built, fitted, exported, recorded."""
+"""The Trainer's work: data in, model trained, exported, recorded."""
 
+import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow_transform as tft
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
@@ -11,7 +12,9 @@ from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import path_utils
 
 from components import dataset, user_code
-from components.trainer import export, fit, model
+from components.trainer.export import export
+from components.trainer.settings import TrainerSettings
+from components.trainer.train import Training, train
 
 
 class Executor(BaseExecutor):
@@ -30,24 +33,34 @@ class Executor(BaseExecutor):
             transform = tft.TFTransformOutput(get_single_instance(input_dict["transform_graph"]).uri)
         label = exec_properties["label"]
         spec = dataset.model_spec(schema, transform)
-        examples = input_dict["examples"]
-        train, validation = (dataset.read_split(examples, split, spec, label) for split in ("train", "eval"))
-
-        keras.utils.set_random_seed(exec_properties["seed"])
-        inputs = dataset.input_specs(spec, label)
-        built = model.build(
+        splits = [dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval")]
+        for split in splits:
+            split.check_finite()
+        training = Training(
             user_code.load(exec_properties["module_file"]),
-            inputs,
-            task=exec_properties["task"],
-            hp=json.loads(exec_properties["hyperparameters"]),
+            dataset.input_specs(spec, label),
+            exec_properties["task"],
+            TrainerSettings.model_validate_json(exec_properties["settings"]),
+            *splits,
         )
         model_run = get_single_instance(output_dict["model_run"]).uri
-        record = fit.fit(built, train, validation, fit.Settings.of(exec_properties), model_run)
+        trained, record = train(training, _checkpoint_folder(model_run, input_dict, exec_properties), model_run)
         record.save(model_run)
-        export.export(
-            built.model,
+        export(
+            trained,
             path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),
-            inputs=inputs,
+            inputs=training.inputs,
             raw_spec={name: feature for name, feature in dataset.raw_spec(schema).items() if name != label},
             transform=transform,
         )
+
+
+def _checkpoint_folder(model_run: str, input_dict: dict[str, list[Artifact]], exec_properties: dict[str, Any]) -> Path:
+    """Beside the node's outputs, named by inputs and properties, the fingerprint of the source among them.
+
+    TFX removes the outputs of an execution that fails and gives a retry another working folder; here a retry, and a
+    run that is continued, find what they are and nothing else.
+    """
+    inputs = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}
+    identity = hashlib.sha256(json.dumps([inputs, exec_properties], sort_keys=True).encode()).hexdigest()
+    return Path(model_run).parents[1] / ".checkpoints" / identity[:32]

@@ -8,6 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.trainer.precision import outputs_in_float32
+from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 
 Hyperparameters = Mapping[str, int | float | str | bool]
@@ -32,26 +34,34 @@ class Built:
     callbacks: list[keras.callbacks.Callback]
 
 
-def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, hp: Hyperparameters) -> Built:
+def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, settings: TrainerSettings) -> Built:
     """Calls `build_model(inputs, hp)` and compiles what it returns, unless the user has compiled it.
+
+    Everything that has variables is made here, the optimizer's and the metrics' too: under a strategy none can be made
+    while a step is traced.
 
     A model with one input is called with its tensor, one with several with a dict of tensors by name.
 
     Raises:
       InputError: `build_model` does not return a Keras model, or the model does not take the features.
     """
+    hp = settings.hyperparameters
     model = module.build_model(inputs, dict(hp))
     if not isinstance(model, keras.Model):
         raise InputError(f"build_model returned {type(model).__name__}, expected a keras.Model.")
     _check_call(model, inputs)
+    outputs_in_float32(model)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True  # over the replicas, where there are several
     if not model.compiled:
         model.compile(
             optimizer=_hook(module, "optimizer", hp, lambda: keras.optimizers.Adam()),
             loss=_hook(module, "loss", hp, _LOSSES[task]),
             metrics=module.metrics() if hasattr(module, "metrics") else [metric() for metric in _METRICS[task]],
-            steps_per_execution=10,  # 1.5-2x faster than 1 on small models
-            jit_compile="auto" if tf.config.list_physical_devices("GPU") else False,  # XLA is slower on CPUs
         )
+    _set_clipping(model.optimizer, settings)
+    _make_variables(model, inputs, task)
     return Built(model, list(_hook(module, "callbacks", hp, list)))
 
 
@@ -77,3 +87,21 @@ def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
     except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error
+
+
+def _set_clipping(optimizer: keras.Optimizer, settings: TrainerSettings) -> None:
+    """Keras clips what it is given when it applies: here that is the gradient of the whole batch."""
+    base = optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer
+    if settings.clip_norm is not None:
+        base.global_clipnorm = settings.clip_norm
+    if settings.clip_value is not None:
+        base.clipvalue = settings.clip_value
+    if settings.clip_variable_norm is not None:
+        base.clipnorm = settings.clip_variable_norm
+
+
+def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], task: str) -> None:
+    rows = as_input({name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()})
+    labels = tf.zeros([2], tf.float32 if task == "regression" else tf.int64)
+    model._symbolic_build(data_batch=(rows, labels))
+    model.optimizer.build(model.trainable_variables)

@@ -91,37 +91,3 @@ def test_inputs_of_the_model_are_the_features_without_the_label() -> None:
 def test_feature_without_a_fixed_shape_is_refused_for_the_model_by_name() -> None:
     with pytest.raises(InputError, match=r"features fare, tags are missing in some examples .* preprocessing_fn"):
         spec_of(*FEATURES, optional("tags", "BYTES"), optional("fare", "FLOAT"))
-
-
-def rows_of(batch: tuple[dict[str, tf.Tensor], tf.Tensor]) -> list[int]:
-    return [int(count) // 10 for count in np.ravel(batch[0]["count"])]
-
-
-def epochs(data: tf.data.Dataset, count: int) -> list[list[int]]:
-    return [[row for batch in data for row in rows_of(batch)] for _ in range(count)]
-
-
-def test_batches_without_a_seed_keep_the_order_and_the_rest_is_a_smaller_batch(train: dataset.Split) -> None:
-    found = list(dataset.batches(train, 4))
-    assert [rows_of(batch) for batch in found] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10]]
-    for batch in found:
-        rows = rows_of(batch)
-        np.testing.assert_array_equal(batch[0]["pixels"], COLUMNS["pixels"][rows])
-        np.testing.assert_array_equal(batch[1], COLUMNS["label"][rows])
-
-
-def test_each_shuffled_epoch_has_every_row_once_with_its_own_label_in_an_order_of_its_own(train: dataset.Split) -> None:
-    data = dataset.batches(train, 4, shuffle_seed=7)
-    orders = epochs(data, 3)
-    assert [sorted(order) for order in orders] == [list(range(ROWS))] * 3
-    assert len({tuple(order) for order in [*orders, range(ROWS)]}) == 4
-    for batch in data:
-        np.testing.assert_array_equal(batch[1], COLUMNS["label"][rows_of(batch)])
-
-
-def test_orders_follow_from_the_seed(train: dataset.Split) -> None:
-    def orders(seed: int) -> list[list[int]]:
-        return epochs(dataset.batches(train, 4, shuffle_seed=seed), 2)
-
-    assert orders(7) == orders(7)
-    assert orders(7) != orders(8)

@@ -8,7 +8,7 @@ import pytest
 from lineage.outcome import InputError
 from tests.components import small_data
 from tests.components.small_data import LABEL, optional
-from tests.components.small_training import BINARY, KEYS, NUMBERED, NUMBERS, N, X, train, write
+from tests.components.trainer.small_training import BINARY, KEYS, NUMBERED, NUMBERS, N, X, train, write
 from tests.tfx_harness import Given
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components import user_code
 from components.trainer.component import Trainer
+from components.trainer.settings import TrainerSettings
 from lineage.records import TrainingRecord
 from tests.components import small_data
 from tests.components.small_data import LABEL, SPLITS, fixed
@@ -56,16 +57,24 @@ def _tensors(features: dict[str, Any]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(column) for name, column in features.items()}
 
 
-def train(root: Path, data: dict[str, Given], source: str, **settings: Any) -> Trained:
-    """Runs the Trainer with the user's file `source`."""
+def train(
+    root: Path, data: dict[str, Given], source: str, *, task: str, label: str = LABEL, **settings: Any
+) -> Trained:
+    """Runs the Trainer with the user's file `source` and TrainerSettings."""
     root.mkdir(exist_ok=True)
     module = root / "model.py"
     module.write_text(f"import keras\nfrom keras import layers\n\n{source}")
 
     def component(**channels: Any) -> Trainer:
         fingerprint = user_code.fingerprint(str(module), user_code.HOOKS)
-        arguments = {"label": LABEL, "epochs": 2, "batch_size": 16} | settings
-        return Trainer(module_file=str(module), module_fingerprint=fingerprint, **channels, **arguments)
+        return Trainer(
+            **channels,
+            module_file=str(module),
+            module_fingerprint=fingerprint,
+            task=task,
+            label=label,
+            settings=TrainerSettings(**{"epochs": 2, "batch_size": 16} | settings),
+        )
 
     ran = run_component(root, component, data)
     record = TrainingRecord.load(ran.uri("model_run"))

@@ -12,7 +12,7 @@ import tfx.v1 as tfx
 from tfx.types.standard_artifacts import TransformGraph
 
 from tests.components.small_data import LABEL, SPLITS, fixed, optional, serialized, softmax
-from tests.components.small_training import CLASSES, KEYS, Trained, X, train, write
+from tests.components.trainer.small_training import CLASSES, KEYS, Trained, X, train, write
 from tests.tfx_harness import Given, run_component
 
 POSITIONAL = """

@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from components.trainer.not_finite import NotFiniteError
 from tests.components.small_data import LABEL, serialized, sigmoid, softmax
-from tests.components.small_training import BINARY, CLASSES, KEYS, NUMBERED, NUMBERS, N, Trained, X, train, write
+from tests.components.trainer.small_training import (
+    BINARY,
+    CLASSES,
+    KEYS,
+    NUMBERED,
+    NUMBERS,
+    N,
+    Trained,
+    X,
+    train,
+    write,
+)
 from tests.tfx_harness import Given
 
 EPSILON = 1e-7  # Keras clips probabilities at it
@@ -189,13 +201,24 @@ def test_first_weights_follow_from_the_seed(multiclass_data: dict[str, Given], t
     assert not np.array_equal(runs["one"].weights()[0], runs["another"].weights()[0])
 
 
-def test_training_that_breaks_down_exports_the_best_epoch_before(
+def test_training_that_breaks_down_names_the_layer_and_saves_the_batch(
     multiclass_data: dict[str, Given], tmp_path: Path
 ) -> None:
-    breaks = THREE_EPOCHS_DOWN_THREE_UP.replace("else -0.2", "else float('nan')")
-    trained = train(tmp_path, multiclass_data, breaks, task="multiclass", epochs=5, early_stopping=0)
-    losses = trained.record.history["val_loss"]
-    assert np.isnan(losses).tolist() == [False] * 3 + [True] * 2
-    assert trained.record.best_epoch == 3
-    predictions = trained.predict(x=CLASSES["eval"]["x"])
-    assert -np.mean(np.log(predictions[np.arange(50), CLASSES["eval"][LABEL]])) == pytest.approx(losses[2], rel=1e-5)
+    breaks = THREE_EPOCHS_DOWN_THREE_UP.replace("else -0.2", "else float('inf')")
+    with pytest.raises(
+        NotFiniteError, match=r"Step 14: not finite is the gradient of sequential.*/dense.*/kernel"
+    ) as caught:
+        train(tmp_path, multiclass_data, breaks, task="multiclass", epochs=5, early_stopping=0)
+    # 4 steps an epoch: the 13th makes the weights infinite, the 14th has no finite gradient.
+    [saved] = (tmp_path / "artifacts/Trainer/.checkpoints").glob("*/nan-step-13.npz")
+    assert str(saved) in str(caught.value)
+    with np.load(saved) as batch:
+        assert (batch["x"].shape, batch["__label__"].shape) == ((16, 4), (16,))
+
+
+def test_steps_whose_gradient_is_not_finite_are_skipped_until_there_are_too_many(
+    multiclass_data: dict[str, Given], tmp_path: Path
+) -> None:
+    breaks = THREE_EPOCHS_DOWN_THREE_UP.replace("else -0.2", "else float('inf')")
+    with pytest.raises(NotFiniteError, match="20 steps in a row"):
+        train(tmp_path, multiclass_data, breaks, task="multiclass", epochs=10, early_stopping=0, on_nan="skip")

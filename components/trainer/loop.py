@@ -1,0 +1,216 @@
+"""The loop around the train step: epochs, validation, early stopping, checkpoints, callbacks, progress."""
+
+import dataclasses
+import logging
+import signal
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.dataset import Split
+from components.trainer.checkpoint import Checkpoints, LoopState
+from components.trainer.model import Built
+from components.trainer.not_finite import NotFiniteError, diagnose
+from components.trainer.order import Order, batches
+from components.trainer.progress import Progress, examples_per_second
+from components.trainer.settings import TrainerSettings
+from components.trainer.step import TrainStep
+from components.trainer.termination import Termination
+from lineage.records import TrainingRecord
+
+log = logging.getLogger("slipway.trainer")
+
+_SECONDS_PER_CALL = 0.25  # steps run inside TensorFlow for about this long between two looks at clock and signals
+_SKIPS = 20  # steps in a row without a finite gradient after which `on_nan: skip` gives up
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A model and what it is trained on; `strategy` is the one under whose scope `built` was made."""
+
+    built: Built
+    train: Split
+    validation: Split
+    settings: TrainerSettings
+    strategy: tf.distribute.Strategy
+
+
+class Loop:
+    """Trains `job.built.model` in place, continuing from the newest checkpoint where there is one.
+
+    Args:
+      job: What to train on what.
+      checkpoints: Where the state is kept meanwhile.
+      callbacks: Keras callbacks besides the user's.
+    """
+
+    def __init__(self, job: Job, checkpoints: Checkpoints, callbacks: list[keras.callbacks.Callback]):
+        settings, self._model, self._strategy = job.settings, job.built.model, job.strategy
+        self._settings = settings
+        self._replicas = job.strategy.num_replicas_in_sync
+        self._train = job.train
+        self._validation = job.validation
+        self._order = Order(len(job.train), settings.batch_size, self._replicas, settings.seed)
+        self._step = TrainStep(
+            self._model, job.strategy, accumulate=settings.accumulate, skip_nan=settings.on_nan == "skip"
+        )
+        self._checkpoints = checkpoints
+        self._logs = Logs()
+        self._callbacks = keras.callbacks.CallbackList(
+            [*callbacks, *job.built.callbacks, self._logs],
+            model=self._model,
+            epochs=settings.epochs,
+            steps=self._order.steps_per_epoch,
+        )
+        self._progress = Progress(len(job.train), self._order.steps_per_epoch, settings)
+        self._count = 1
+        self._saved = time.monotonic()
+
+    def run(self) -> TrainingRecord:
+        """Trains to the end and leaves the model with the weights of its last epoch.
+
+        Returns:
+          The curves. `checkpoints` then holds the weights of the best epoch.
+
+        Raises:
+          NotFiniteError: a gradient is not finite, and the settings do not skip it, or it happens again and again.
+          SystemExit: SIGTERM came; the state is saved.
+        """
+        state = self._checkpoints.restore(self._variables)
+        if state.step:
+            log.info("Continuing at step %d, epoch %d.", state.step, state.step // self._order.steps_per_epoch + 1)
+        self._train_batches = batches(self._train, self._order, self._strategy, state.step)
+        validation = Order(len(self._validation), self._settings.batch_size, self._replicas, seed=None)
+        self._validation_batches = batches(self._validation, validation, self._strategy)
+        self._model.stop_training = False
+        self._callbacks.on_train_begin()
+        with Termination() as termination:
+            while not self._is_over(state):
+                self._epoch(state, termination)
+                self._validate(state, validation.steps_per_epoch)
+        self._callbacks.on_train_end()
+        if state.best_epoch < 0:
+            raise NotFiniteError("val_loss was not finite in any epoch. Lower the learning rate, or look at the data.")
+        return self._record(state)
+
+    @property
+    def _variables(self) -> list[tf.Variable]:
+        model, step = self._model, self._step
+        keras_variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        return [*keras_variables, step.step, step.skipped, step.skipped_in_a_row]
+
+    def _is_over(self, state: LoopState) -> bool:
+        epochs = len(state.history.get("loss", []))
+        patience = self._settings.early_stopping
+        stale = bool(patience) and epochs > 0 and state.epochs_since_best >= patience
+        return epochs >= self._settings.epochs or stale or self._model.stop_training
+
+    def _epoch(self, state: LoopState, termination: Termination) -> None:
+        epoch, done = divmod(state.step, self._order.steps_per_epoch)
+        if not done:
+            self._model.reset_metrics()
+        self._callbacks.on_epoch_begin(epoch)
+        self._progress.begin_epoch(done)
+        while done < self._order.steps_per_epoch:
+            count = self._steps(state.step, self._order.steps_per_epoch - done)
+            self._callbacks.on_train_batch_begin(done)
+            self._call(count)
+            state.step += count
+            done += count
+            self._callbacks.on_train_batch_end(done - 1, {})
+            if self._progress.is_due():
+                self._progress.say_step(epoch, done, self._metrics())
+            if done < self._order.steps_per_epoch and (termination.requested or self._is_checkpoint_due(state)):
+                self._save(state)
+            if termination.requested:
+                log.warning("SIGTERM: the training is saved at step %d; run again to continue.", state.step)
+                raise SystemExit(128 + signal.SIGTERM)
+        self._progress.end_epoch(state)
+
+    def _steps(self, step: int, left: int) -> int:
+        every = self._settings.checkpoint.every_steps
+        return min(self._count, left, every - step % every if every else left)
+
+    def _call(self, count: int) -> None:
+        started = time.monotonic()
+        self._step.run(self._train_batches, tf.constant(count, tf.int64))
+        self._check_finite()
+        seconds = (time.monotonic() - started) / count
+        self._count = int(np.clip(_SECONDS_PER_CALL / seconds, 1, 2 * count))
+
+    def _check_finite(self) -> None:
+        if int(self._step.skipped_in_a_row) >= _SKIPS:
+            raise NotFiniteError(
+                f"{_SKIPS} steps in a row had a gradient that is not finite, up to step {int(self._step.step)}. Lower "
+                "the learning rate, clip the gradient (clip_norm), or look at the data."
+            )
+        broken = int(self._step.broken)
+        if broken >= 0:
+            rows = [
+                self._order.rows(tf.constant(broken, tf.int64), tf.constant(r, tf.int64)) for r in range(self._replicas)
+            ]
+            features, labels = self._train.take(tf.concat([part[:count] for part, count in rows], axis=0))
+            what = diagnose(self._model, features, labels)
+            saved = self._checkpoints.save_batch(broken, features, labels)
+            raise NotFiniteError(
+                f"Step {broken + 1}: not finite is {what}. Its batch is in {saved}. Lower the learning rate, clip the "
+                "gradient (clip_norm), or leave such steps out (on_nan: skip)."
+            )
+
+    def _is_checkpoint_due(self, state: LoopState) -> bool:
+        settings = self._settings.checkpoint
+        by_step = settings.every_steps is not None and state.step % settings.every_steps == 0
+        by_time = settings.every_minutes is not None and time.monotonic() - self._saved >= 60 * settings.every_minutes
+        return by_step or by_time
+
+    def _save(self, state: LoopState) -> None:
+        self._checkpoints.save(self._variables, state)
+        self._saved = time.monotonic()
+
+    def _validate(self, state: LoopState, steps: int) -> None:
+        """Ends an epoch: metrics of both splits, best so far, callbacks, checkpoint."""
+        epoch = state.step // self._order.steps_per_epoch - 1
+        logs = self._metrics()
+        self._model.reset_metrics()
+        self._step.evaluate(self._validation_batches, tf.constant(steps, tf.int64))
+        logs |= {f"val_{name}": value for name, value in self._metrics().items()}
+        if logs["val_loss"] < state.best_loss:
+            state.best_loss, state.best_epoch = logs["val_loss"], epoch
+            self._checkpoints.save_best(self._model.variables)
+        self._callbacks.on_epoch_end(epoch, logs)
+        for name, value in self._logs.of_epoch.items():
+            state.history.setdefault(name, []).append(value)
+        self._progress.say_epoch(epoch, state, logs)
+        self._save(state)
+
+    def _metrics(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self._model.get_metrics_result().items()}
+
+    def _record(self, state: LoopState) -> TrainingRecord:
+        return TrainingRecord(
+            epochs=len(state.history["loss"]),
+            best_epoch=state.best_epoch + 1,
+            parameters=self._model.count_params(),
+            examples_per_second=examples_per_second(len(self._train), state),
+            history=state.history,
+        )
+
+
+class Logs(keras.callbacks.Callback):
+    """Keeps the logs of an epoch, with what the callbacks before it have put in, such as the learning rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_epoch: dict[str, float] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Takes the logs."""
+        self.of_epoch = {name: float(value) for name, value in (logs or {}).items()}
+
+
+def tensorboard(folder: str) -> keras.callbacks.Callback:
+    """Curves, and histograms of the weights after each epoch."""
+    return keras.callbacks.TensorBoard(str(Path(folder, "tensorboard")), histogram_freq=1, write_graph=False)

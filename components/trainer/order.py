@@ -1,0 +1,75 @@
+"""In which order examples are trained on: a function of seed and step, so that any step can be found again.
+
+Nothing of an iterator has to be saved: training goes on from step n with the batches it would have had.
+"""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from components.dataset import Split
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """The rows of each step.
+
+    Args:
+      examples: Rows there are, n.
+      batch_size: Rows a step; the last step of an epoch has what is left.
+      replicas: Parts that the rows of a step are divided into, as evenly as can be.
+      seed: Every epoch is a permutation of all rows drawn from (seed, epoch) by TensorFlow's `index_shuffle`, a
+        bijective cipher of the row number; None: rows in their own order.
+    """
+
+    examples: int
+    batch_size: int
+    replicas: int
+    seed: int | None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that see every row once."""
+        return -(-self.examples // self.batch_size)
+
+    def rows(self, step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Row numbers `[m]` int64 of a replica at a step (int64 scalars), and how many of them count, int64.
+
+        A replica that gets none, in a last step of fewer rows than replicas, is given one row and the count 0.
+        """
+        epoch, of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
+        first = of_epoch * self.batch_size
+        size = tf.minimum(tf.constant(self.batch_size, tf.int64), self.examples - first)
+        low, high = first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
+        start = tf.minimum(low, self.examples - 1)
+        positions = tf.range(start, tf.maximum(high, start + 1))
+        if self.seed is None:
+            return positions, high - low
+        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        last = tf.constant(self.examples - 1, tf.int64)
+        return tf.random.experimental.index_shuffle(positions, seed, last), high - low
+
+
+def batches(split: Split, order: Order, strategy: tf.distribute.Strategy, first_step: int = 0) -> Any:
+    """An endless iterator of (features by name, labels, count) from a step on, a part for each replica.
+
+    Args:
+      split: The examples, in memory.
+      order: Which of them when.
+      strategy: The replicas; `order.replicas` of them.
+      first_step: The step that the first batch is for.
+    """
+
+    def gather(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        rows, count = order.rows(number // order.replicas, number % order.replicas)
+        return *split.take(rows), count
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)
+    numbers = tf.data.Dataset.counter(first_step * order.replicas)
+    data = numbers.map(gather, num_parallel_calls=2).prefetch(2).with_options(options)
+    if order.replicas == 1:
+        return iter(data)
+    # Replica i of a step takes element i: the parts are made here, not by splitting batches of unknown size.
+    return iter(strategy.distribute_datasets_from_function(lambda _: data))

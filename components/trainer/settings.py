@@ -1,0 +1,79 @@
+"""How a model is trained: the `trainer:` section of pipeline.yaml and the Trainer's execution property of that name.
+
+Imports no TensorFlow, so that a config is checked at once.
+"""
+
+from typing import Literal
+
+import pydantic
+from pydantic import Field, PositiveFloat, PositiveInt
+
+
+class CheckpointSettings(pydantic.BaseModel):
+    """When the state of the training is written, besides after each epoch and on SIGTERM."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    every_steps: PositiveInt | None = Field(default=None, description="Steps between two checkpoints.")
+    every_minutes: PositiveFloat | None = Field(default=5.0, description="Minutes between two checkpoints.")
+    keep: PositiveInt = Field(default=2, description="Checkpoints kept.")
+
+
+class TrainerSettings(pydantic.BaseModel):
+    """How the model is trained. Batch sizes are global: over all replicas and micro-batches."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    epochs: PositiveInt = Field(default=10, description="Most passes over the train split.")
+    batch_size: PositiveInt = Field(default=128, description="Examples an optimizer step, over all replicas.")
+    accumulate: PositiveInt = Field(
+        default=1, description="Micro-batches that a step is computed in; changes memory, not the result."
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = Field(
+        default="float32", description="Of the computation; weights and the exported model are float32 always."
+    )
+    strategy: Literal["auto", "one_device", "mirrored"] = Field(
+        default="auto", description="auto: mirrored where there are several GPUs, else one device."
+    )
+    early_stopping: int = Field(
+        default=3, ge=0, description="Epochs without a better val_loss before training ends; 0: never ends early."
+    )
+    clip_norm: PositiveFloat | None = Field(default=None, description="Greatest norm of the whole gradient.")
+    clip_value: PositiveFloat | None = Field(default=None, description="Greatest absolute value in the gradient.")
+    clip_variable_norm: PositiveFloat | None = Field(
+        default=None, description="Greatest norm of the gradient of each variable."
+    )
+    on_nan: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="A gradient that is not finite: stop names the layer and saves the batch; skip omits the step.",
+    )
+    checkpoint: CheckpointSettings = Field(
+        default=CheckpointSettings(), description="When the state is written, so that a killed training goes on."
+    )
+    seed: int = Field(default=0, description="Seeds weights, order of the data, and dropout.")
+    hyperparameters: dict[str, int | float | str | bool] = Field(
+        default={}, description="Passed to the functions of model.py as `hp`."
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _one_clip(self) -> "TrainerSettings":
+        clips = {
+            "clip_norm": self.clip_norm,
+            "clip_value": self.clip_value,
+            "clip_variable_norm": self.clip_variable_norm,
+        }
+        given = [name for name, value in clips.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(f"got {' and '.join(given)}, expected one of them")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _whole_micro_batches(self) -> "TrainerSettings":
+        if self.batch_size % self.accumulate:
+            below = self.batch_size - self.batch_size % self.accumulate
+            nearest = [size for size in (below, below + self.accumulate) if size]
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be cut into {self.accumulate} equal micro-batches (accumulate); "
+                f"the nearest that can: {' or '.join(map(str, nearest))}"
+            )
+        return self

@@ -1,0 +1,149 @@
+"""The train step: whatever it is cut into, the result is that of one large batch on one device.
+
+Each replica sums the gradients of its micro-batches, weighted by their sizes; one all-reduce sums them over the
+replicas; only then comes what is not linear: the check for NaN, clipping, and a single update of the weights. Keras'
+own accumulation and its clipping under tf.distribute are not equal to the large batch.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from components.trainer.model import as_input
+
+Batch = tuple[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor]
+
+
+class TrainStep:
+    """Runs optimizer steps, and validation steps, of a compiled model that was built under the strategy's scope.
+
+    Attributes:
+      step: Steps done, those that were left out included; int64 variable.
+      skipped: Steps left out because their gradient was not finite; int64 variable.
+      skipped_in_a_row: Those since the last step that was done; int64 variable.
+      broken: The step whose gradient was not finite where such steps are not left out, else -1; nothing is updated from
+        it on. An int64 variable.
+    """
+
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, *, accumulate: int, skip_nan: bool):
+        self._model = model
+        self._strategy = strategy
+        self._accumulate = accumulate
+        self._skip_nan = skip_nan
+        self._replicas = strategy.num_replicas_in_sync
+        self._scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+        self._optimizer = base_optimizer(model.optimizer)
+        # Keras sums over the replicas when it applies; what it is given here is the sum already.
+        self._optimizer._all_reduce_sum_gradients = list
+        # Keras does this in a condition inside the replicas, where MirroredStrategy cannot; see _apply.
+        self._ema_every, self._optimizer.ema_overwrite_frequency = self._optimizer.ema_overwrite_frequency, None
+        self.step, self.skipped, self.skipped_in_a_row, self.broken = (
+            tf.Variable(start, dtype=tf.int64, trainable=False) for start in (0, 0, 0, -1)
+        )
+
+    @tf.function(reduce_retracing=True)
+    def run(self, batches: Any, count: tf.Tensor) -> None:
+        """Takes `count` steps on the next batches of a (distributed) iterator."""
+        for _ in tf.range(count):
+            self._one(next(batches))
+
+    @tf.function(reduce_retracing=True)
+    def evaluate(self, batches: Any, count: tf.Tensor) -> None:
+        """Brings the metrics up to date with the next `count` batches, without training."""
+        for _ in tf.range(count):
+            self._strategy.run(self._evaluate, args=(next(batches),))
+
+    def _evaluate(self, batch: Batch) -> None:
+        features, labels, count = batch
+        x = as_input(features)
+        predictions = self._model(x, training=False)
+        loss = self._model.compute_loss(x=x, y=labels, y_pred=predictions, training=False) * self._replicas
+        if self._replicas == 1 or count > 0:
+            self._count(x, labels, predictions, loss, count)
+
+    def _one(self, batch: Batch) -> None:
+        gradients, finite = self._strategy.run(self._gradients, args=(batch,))
+        finite = self._strategy.experimental_local_results(finite)[0]  # equal on all replicas: it is of the sum
+        if self._scales_loss or (finite and self.broken < 0):  # it leaves the step out by itself, and lowers its scale
+            self._apply(gradients)
+        if finite:
+            self.skipped_in_a_row.assign(0)
+        elif self._scales_loss or self._skip_nan:
+            self.skipped.assign_add(1)
+            self.skipped_in_a_row.assign_add(1)
+        elif self.broken < 0:
+            self.broken.assign(self.step)
+        self.step.assign_add(1)
+
+    def _apply(self, gradients: Any) -> None:
+        self._strategy.run(self._model.optimizer.apply, args=(gradients, self._model.trainable_variables))
+        if self._ema_every and self._optimizer.iterations % self._ema_every == 0:
+            self._optimizer._overwrite_model_variables_with_average_value(self._model.trainable_variables)
+
+    def _gradients(self, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """The gradient of the mean loss over the global batch, the same on every replica, and whether it is finite."""
+        features, labels, count = batch
+        rows = tf.shape(labels, tf.int64)[0]
+        if self._replicas == 1 and self._accumulate == 1:
+            gradients = self._of_part(features, labels, count)
+        elif self._replicas == 1:
+            gradients = _divided(self._summed(features, labels, rows), rows)
+        else:  # unrolled: a synchronized BatchNormalization cannot be in a tf.while_loop
+            parts = [self._of_slice(features, labels, rows, count, part) for part in range(self._accumulate)]
+            sums = [tf.add_n(gradients) for gradients in zip(*parts, strict=True)]
+            context = tf.distribute.get_replica_context()
+            *sums, total = context.all_reduce(tf.distribute.ReduceOp.SUM, [*sums, tf.cast(count, tf.float32)])
+            gradients = _divided(sums, total)
+        return gradients, tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+
+    def _summed(self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
+        sums = [tf.zeros(variable.shape, variable.dtype) for variable in self._model.trainable_variables]
+        for part in tf.range(tf.minimum(tf.constant(self._accumulate, tf.int64), rows)):
+            more = self._of_slice(features, labels, rows, rows, part)
+            sums = [total + gradient for total, gradient in zip(sums, more, strict=True)]
+        return sums
+
+    def _of_slice(
+        self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, part: Any
+    ) -> list[tf.Tensor]:
+        """Size times the gradient of micro-batch `part`.
+
+        An empty one, of a batch with fewer rows than parts, takes a row and counts 0.
+        """
+        parts = tf.minimum(tf.constant(self._accumulate, tf.int64), rows) if self._replicas == 1 else self._accumulate
+        low, high = rows * part // parts, rows * (part + 1) // parts
+        size = tf.where(count > 0, high - low, 0)
+        low = tf.minimum(low, rows - 1)
+        high = tf.maximum(high, low + 1)
+        rows_of_part = {name: value[low:high] for name, value in features.items()}
+        gradients = self._of_part(rows_of_part, labels[low:high], size)
+        # Weighted here, in float32: in the loss it would multiply what float16 has to hold.
+        return [gradient * tf.cast(size, gradient.dtype) for gradient in gradients]
+
+    def _of_part(self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, size: tf.Tensor) -> list[tf.Tensor]:
+        """The gradient of the mean loss over some rows; the metrics see them too, where size is not 0."""
+        model, x = self._model, as_input(features)
+        with tf.GradientTape() as tape:
+            predictions = model(x, training=True)
+            # Keras divides by the number of replicas; the mean over these rows is what is weighted here.
+            loss = model.compute_loss(x=x, y=labels, y_pred=predictions, training=True) * self._replicas
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
+        if self._replicas == 1 or size > 0:
+            self._count(x, labels, predictions, loss, size)
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _count(self, x: Any, labels: tf.Tensor, predictions: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
+        self._model._loss_tracker.update_state(loss, sample_weight=size)
+        self._model.compute_metrics(x, labels, predictions)
+
+
+def _divided(gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+    return [gradient / tf.cast(count, gradient.dtype) for gradient in gradients]
+
+
+def base_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """The optimizer inside a LossScaleOptimizer, else itself."""
+    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer

@@ -1,0 +1,158 @@
+"""Trains a small model with the Trainer's step and with a plain GradientTape loop over the whole batch on one device.
+
+Run as a process of its own, since a number of devices is for life: `python -m tests.components.trainer.reference
+REPLICAS` prints a JSON object of the largest difference of a weight by case.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from components.dataset import Split
+from components.trainer import precision
+from components.trainer.order import Order, batches
+from components.trainer.step import TrainStep
+
+ROWS, BATCH, EPOCHS, SEED = 701, 64, 3, 5  # 701: the last step of an epoch has 61 rows, which no 4 parts share equally
+
+OPTIMIZERS: dict[str, Any] = {
+    "sgd+momentum": lambda **clip: keras.optimizers.SGD(0.1, momentum=0.9, **clip),
+    "adam": lambda **clip: keras.optimizers.Adam(0.01, **clip),
+    "adamw+ema+schedule": lambda **clip: keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(0.01, 30), use_ema=True, ema_overwrite_frequency=10, **clip
+    ),
+}
+CLIPS: dict[str, dict[str, float]] = {
+    "no clip": {},
+    "norm": {"global_clipnorm": 0.2},
+    "value": {"clipvalue": 0.01},
+    "variable norm": {"clipnorm": 0.05},
+}
+
+
+def data() -> Split:
+    """Rows of three classes, and one of them odd enough to be clipped."""
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(ROWS, 8)).astype(np.float32), random.integers(0, 3, ROWS)
+    features[::50] *= 10
+    return Split("train", {"x": tf.constant(features)}, tf.constant(labels))
+
+
+def model() -> keras.Model:
+    """The same first weights at every call."""
+    keras.utils.set_random_seed(1)
+    built = keras.Sequential(
+        [keras.Input([8], name="x"), layers.Dense(16, activation="tanh"), layers.Dense(3, activation="softmax")]
+    )
+    precision.outputs_in_float32(built)
+    return built
+
+
+def reference(optimizer: keras.Optimizer, policy: str) -> list[np.ndarray]:
+    """One large batch on one device: tape, mean loss, apply."""
+    with precision.policy(policy):
+        net = model()
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024)
+    optimizer.build(net.trainable_variables)
+    mean_loss = keras.losses.SparseCategoricalCrossentropy()
+    order = Order(ROWS, BATCH, 1, SEED)
+    rows = batches(data(), order, tf.distribute.get_strategy())
+    for _ in range(EPOCHS * order.steps_per_epoch):
+        features, labels, _ = next(rows)
+        with tf.GradientTape() as tape:
+            loss = optimizer.scale_loss(mean_loss(labels, net(features["x"], training=True)))
+        optimizer.apply(tape.gradient(loss, net.trainable_variables), net.trainable_variables)
+    return net.get_weights()
+
+
+def trained(optimizer: Any, clip: dict[str, float], policy: str, replicas: int, accumulate: int) -> list[np.ndarray]:
+    """The Trainer's step, in two calls of many steps."""
+    strategy = make_strategy(replicas)
+    net, step = compiled(lambda: optimizer(**clip), policy, strategy, accumulate)
+    order = Order(ROWS, BATCH, replicas, SEED)
+    rows = batches(data(), order, strategy)
+    total = EPOCHS * order.steps_per_epoch
+    for count in (total // 2, total - total // 2):
+        step.run(rows, tf.constant(count, tf.int64))
+    return net.get_weights()
+
+
+def make_strategy(replicas: int) -> tf.distribute.Strategy:
+    """Mirrored over logical CPUs, or none."""
+    names = [device.name for device in tf.config.list_logical_devices("CPU")]
+    return tf.distribute.MirroredStrategy(names[:replicas]) if replicas > 1 else tf.distribute.get_strategy()
+
+
+def compiled(
+    make_optimizer: Callable[[], keras.Optimizer],
+    policy: str,
+    strategy: tf.distribute.Strategy,
+    accumulate: int,
+    skip_nan: bool = False,
+) -> tuple[keras.Model, TrainStep]:
+    """A model ready to be trained."""
+    with strategy.scope():
+        with precision.policy(policy):
+            net = model()
+        optimizer = make_optimizer()
+        if policy == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024)
+        net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], auto_scale_loss=False)
+        net._symbolic_build(data_batch=(tf.zeros([2, 8]), tf.zeros([2], tf.int64)))
+        net.optimizer.build(net.trainable_variables)
+    return net, TrainStep(net, strategy, accumulate=accumulate, skip_nan=skip_nan)
+
+
+def difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    """The largest difference of a weight."""
+    return max(float(np.abs(one - other).max()) for one, other in zip(first, second, strict=True))
+
+
+def cases() -> list[tuple[str, str, str]]:
+    """(optimizer, clip, policy): each optimizer, each clip, each precision."""
+    plain = [(optimizer, "no clip", "float32") for optimizer in OPTIMIZERS]
+    clipped = [("sgd+momentum", clip, "float32") for clip in CLIPS if clip != "no clip"]
+    mixed = [("adam", "norm", policy) for policy in ("mixed_bfloat16", "mixed_float16")]
+    return plain + clipped + mixed
+
+
+def skipped(replicas: int, accumulate: int) -> float:
+    """A NaN in one row of step 7, against a run without that step."""
+    rows = data()
+    order = Order(ROWS, BATCH, replicas, SEED)
+    [row, *_], _ = order.rows(tf.constant(7, tf.int64), tf.constant(replicas - 1, tf.int64))
+    poisoned = tf.tensor_scatter_nd_update(rows.features["x"], [[row, 0]], [float("nan")])
+    strategy = make_strategy(replicas)
+    weights = []
+    for split, spans in ((Split("train", {"x": poisoned}, rows.labels), [(0, 11)]), (rows, [(0, 7), (8, 3)])):
+        net, step = compiled(OPTIMIZERS["adam"], "float32", strategy, accumulate, skip_nan=True)
+        for first, count in spans:
+            step.run(batches(split, order, strategy, first), tf.constant(count, tf.int64))
+        weights.append([*net.get_weights(), *(np.asarray(value) for value in net.optimizer.variables)])
+    return difference(*weights)
+
+
+def main(replicas: int) -> None:
+    """Prints the differences of all cases for a number of replicas, with 1 and 4 micro-batches."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    found = {}
+    for name, clip, policy in cases():
+        expected = reference(OPTIMIZERS[name](**CLIPS[clip]), policy)
+        for accumulate in (1, 4):
+            got = trained(OPTIMIZERS[name], CLIPS[clip], policy, replicas, accumulate)
+            found[f"{name}, {clip}, {policy}, accumulate {accumulate}"] = difference(expected, got)
+    for accumulate in (1, 4):
+        found[f"NaN skipped, accumulate {accumulate}"] = skipped(replicas, accumulate)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,73 @@
+"""Claim: a training that is killed, at any moment and as often as you like, ends with the weights and the curves of one
+that was left alone, bit for bit (CPU).
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "tests.components.trainer.resumable", str(folder), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=REPOSITORY)
+
+
+def finish(folder: Path) -> dict[str, np.ndarray]:
+    assert start(folder).wait() == 0
+    with np.load(folder / "weights.npz") as found:
+        return {name: found[name] for name in found}
+
+
+def assert_identical(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    weights = finish(folder)
+    assert not (folder / "checkpoints").exists()  # nothing stale is left to be resumed
+    return weights
+
+
+def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, np.ndarray]) -> None:
+    moments = random.Random(7)
+    kills = 0
+    while kills < 4 and not (tmp_path / "weights.npz").exists():
+        process = start(tmp_path)
+        assert process.stdout is not None
+        process.stdout.readline()  # imports are done, the training begins
+        time.sleep(moments.uniform(0.5, 3))
+        kills += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert kills
+    assert_identical(finish(tmp_path), undisturbed)
+
+
+def test_killed_inside_the_writes_of_checkpoints(tmp_path: Path, undisturbed: dict[str, np.ndarray]) -> None:
+    for write in ("4", "1", "8"):
+        assert start(tmp_path, write).wait() == -signal.SIGKILL
+    assert list((tmp_path / "checkpoints").glob("step-*")), "there is something to resume"
+    assert_identical(finish(tmp_path), undisturbed)
+
+
+def test_sigterm_saves_at_once_and_ends_the_process(tmp_path: Path, undisturbed: dict[str, np.ndarray]) -> None:
+    process = start(tmp_path)
+    checkpoints = tmp_path / "checkpoints"
+    while not list(checkpoints.glob("step-*")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 128 + signal.SIGTERM
+    assert_identical(finish(tmp_path), undisturbed)
