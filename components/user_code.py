@@ -17,7 +17,7 @@ from types import ModuleType
 from lineage.outcome import InputError
 
 PREPROCESSING = "preprocessing_fn"
-HOOKS = ("build_model", "loss", "metrics", "optimizer", "callbacks")
+HOOKS = ("build_model", "loss", "metrics", "optimizer", "callbacks", "augment")
 
 
 def load(path: str) -> ModuleType:

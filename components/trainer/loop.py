@@ -50,12 +50,17 @@ class Loop:
     def __init__(self, job: Job, checkpoints: Checkpoints, callbacks: list[keras.callbacks.Callback]):
         settings, self._model, self._strategy = job.settings, job.built.model, job.strategy
         self._settings = settings
+        self._augment = job.built.augment
         self._replicas = job.strategy.num_replicas_in_sync
         self._train = job.train
         self._validation = job.validation
         self._order = Order(len(job.train), settings.batch_size, self._replicas, settings.seed)
         self._step = TrainStep(
-            self._model, job.strategy, accumulate=settings.accumulate, skip_nan=settings.on_nan == "skip"
+            self._model,
+            job.strategy,
+            accumulate=settings.accumulate,
+            skip_nan=settings.on_nan == "skip",
+            class_weight=settings.class_weight,
         )
         self._checkpoints = checkpoints
         self._logs = Logs()
@@ -82,7 +87,7 @@ class Loop:
         state = self._checkpoints.restore(self._variables)
         if state.step:
             log.info("Continuing at step %d, epoch %d.", state.step, state.step // self._order.steps_per_epoch + 1)
-        self._train_batches = batches(self._train, self._order, self._strategy, state.step)
+        self._train_batches = batches(self._train, self._order, self._strategy, state.step, self._augment)
         validation = Order(len(self._validation), self._settings.batch_size, self._replicas, seed=None)
         self._validation_batches = batches(self._validation, validation, self._strategy)
         self._model.stop_training = False
@@ -180,11 +185,18 @@ class Loop:
         if logs["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = logs["val_loss"], epoch
             self._checkpoints.save_best(self._model.variables)
+        self._lower_learning_rate(epoch - state.best_epoch)
         self._callbacks.on_epoch_end(epoch, logs)
         for name, value in self._logs.of_epoch.items():
             state.history.setdefault(name, []).append(value)
         self._progress.say_epoch(epoch, state, logs)
         self._save(state)
+
+    def _lower_learning_rate(self, epochs_since_best: int) -> None:
+        plateau = self._settings.plateau
+        if plateau and epochs_since_best > 0 and epochs_since_best % plateau.patience == 0:
+            optimizer = self._model.optimizer
+            optimizer.learning_rate = optimizer.learning_rate * plateau.factor
 
     def _metrics(self) -> dict[str, float]:
         return {name: float(value) for name, value in self._model.get_metrics_result().items()}

@@ -1,7 +1,7 @@
 """From the user's functions to a compiled Keras model; what they leave out gets the task's defaults."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -28,10 +28,11 @@ _METRICS: dict[str, list[type[keras.metrics.Metric]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """A compiled model and the user's own callbacks."""
+    """A compiled model, and the user's own callbacks and augmentation."""
 
     model: keras.Model
     callbacks: list[keras.callbacks.Callback]
+    augment: Callable[..., Any] | None
 
 
 def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, settings: TrainerSettings) -> Built:
@@ -62,7 +63,8 @@ def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, se
         )
     _set_clipping(model.optimizer, settings)
     _make_variables(model, inputs, task)
-    return Built(model, list(_hook(module, "callbacks", hp, list)))
+    _check_plateau(model.optimizer, settings)
+    return Built(model, list(_hook(module, "callbacks", hp, list)), getattr(module, "augment", None))
 
 
 def call(model: keras.Model, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
@@ -73,6 +75,11 @@ def call(model: keras.Model, features: Mapping[str, tf.Tensor], training: bool |
 def as_input(features: Mapping[str, Any]) -> Any:
     """A single feature as itself, several as the dict."""
     return next(iter(features.values())) if len(features) == 1 else dict(features)
+
+
+def base_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:
+    """The optimizer inside a LossScaleOptimizer, else itself."""
+    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer
 
 
 def _hook(module: ModuleType, name: str, hp: Hyperparameters, default: Any) -> Any:
@@ -91,13 +98,22 @@ def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
 
 def _set_clipping(optimizer: keras.Optimizer, settings: TrainerSettings) -> None:
     """Keras clips what it is given when it applies: here that is the gradient of the whole batch."""
-    base = optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer
+    base = base_optimizer(optimizer)
     if settings.clip_norm is not None:
         base.global_clipnorm = settings.clip_norm
     if settings.clip_value is not None:
         base.clipvalue = settings.clip_value
     if settings.clip_variable_norm is not None:
         base.clipnorm = settings.clip_variable_norm
+
+
+def _check_plateau(optimizer: keras.Optimizer, settings: TrainerSettings) -> None:
+    schedule = base_optimizer(optimizer)._learning_rate
+    if settings.plateau and isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
+        raise InputError(
+            f"trainer.plateau lowers the learning rate, but the optimizer has a schedule, {type(schedule).__name__}. "
+            "Use one of the two."
+        )
 
 
 def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], task: str) -> None:

@@ -4,6 +4,7 @@ Nothing of an iterator has to be saved: training goes on from step n with the ba
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -51,7 +52,13 @@ class Order:
         return tf.random.experimental.index_shuffle(positions, seed, last), high - low
 
 
-def batches(split: Split, order: Order, strategy: tf.distribute.Strategy, first_step: int = 0) -> Any:
+def batches(
+    split: Split,
+    order: Order,
+    strategy: tf.distribute.Strategy,
+    first_step: int = 0,
+    augment: Callable[..., Any] | None = None,
+) -> Any:
     """An endless iterator of (features by name, labels, count) from a step on, a part for each replica.
 
     Args:
@@ -59,11 +66,17 @@ def batches(split: Split, order: Order, strategy: tf.distribute.Strategy, first_
       order: Which of them when.
       strategy: The replicas; `order.replicas` of them.
       first_step: The step that the first batch is for.
+      augment: Called as `augment(features, labels, seed)` on each part and gives features and labels; `seed`, int32
+        [2], is for TensorFlow's stateless random functions and is a function of the order's seed and the step.
     """
 
     def gather(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
         rows, count = order.rows(number // order.replicas, number % order.replicas)
-        return *split.take(rows), count
+        features, labels = split.take(rows)
+        if augment is not None:
+            seed = tf.stack([order.seed, tf.cast(number, tf.int32)])
+            features, labels = augment(features, labels, seed)
+        return features, labels, count
 
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)

@@ -19,6 +19,15 @@ class CheckpointSettings(pydantic.BaseModel):
     keep: PositiveInt = Field(default=2, description="Checkpoints kept.")
 
 
+class PlateauSettings(pydantic.BaseModel):
+    """How the learning rate falls on a plateau."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    patience: PositiveInt = Field(default=2, description="Epochs in a row without a better val_loss.")
+    factor: float = Field(default=0.5, gt=0, lt=1, description="What the learning rate is multiplied by.")
+
+
 class TrainerSettings(pydantic.BaseModel):
     """How the model is trained. Batch sizes are global: over all replicas and micro-batches."""
 
@@ -46,6 +55,12 @@ class TrainerSettings(pydantic.BaseModel):
     on_nan: Literal["stop", "skip"] = Field(
         default="stop",
         description="A gradient that is not finite: stop names the layer and saves the batch; skip omits the step.",
+    )
+    plateau: PlateauSettings | None = Field(
+        default=None, description="Lowers the learning rate where val_loss no longer falls; not with a schedule."
+    )
+    class_weight: dict[int, PositiveFloat] = Field(
+        default={}, description="Weight of each class in the training loss; a class that is not named weighs 1."
     )
     checkpoint: CheckpointSettings = Field(
         default=CheckpointSettings(), description="When the state is written, so that a killed training goes on."

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from components.trainer.model import as_input
+from components.trainer.model import as_input, base_optimizer
 
 Batch = tuple[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor]
 
@@ -27,11 +27,20 @@ class TrainStep:
         it on. An int64 variable.
     """
 
-    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, *, accumulate: int, skip_nan: bool):
+    def __init__(
+        self,
+        model: keras.Model,
+        strategy: tf.distribute.Strategy,
+        *,
+        accumulate: int,
+        skip_nan: bool,
+        class_weight: Mapping[int, float] | None = None,
+    ):
         self._model = model
         self._strategy = strategy
         self._accumulate = accumulate
         self._skip_nan = skip_nan
+        self._class_weight = _table(class_weight) if class_weight else None
         self._replicas = strategy.num_replicas_in_sync
         self._scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self._optimizer = base_optimizer(model.optimizer)
@@ -128,7 +137,9 @@ class TrainStep:
         with tf.GradientTape() as tape:
             predictions = model(x, training=True)
             # Keras divides by the number of replicas; the mean over these rows is what is weighted here.
-            loss = model.compute_loss(x=x, y=labels, y_pred=predictions, training=True) * self._replicas
+            weights = self._class_weight.lookup(tf.cast(labels, tf.int64)) if self._class_weight else None
+            loss = model.compute_loss(x=x, y=labels, y_pred=predictions, sample_weight=weights, training=True)
+            loss *= self._replicas
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
         if self._replicas == 1 or size > 0:
@@ -140,10 +151,11 @@ class TrainStep:
         self._model.compute_metrics(x, labels, predictions)
 
 
+def _table(class_weight: Mapping[int, float]) -> tf.lookup.StaticHashTable:
+    classes, weights = zip(*class_weight.items(), strict=True)
+    entries = tf.lookup.KeyValueTensorInitializer(classes, weights, tf.int64, tf.float32)
+    return tf.lookup.StaticHashTable(entries, default_value=1.0)
+
+
 def _divided(gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
     return [gradient / tf.cast(count, gradient.dtype) for gradient in gradients]
-
-
-def base_optimizer(optimizer: keras.Optimizer) -> keras.Optimizer:
-    """The optimizer inside a LossScaleOptimizer, else itself."""
-    return optimizer.inner_optimizer if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) else optimizer

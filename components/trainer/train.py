@@ -37,6 +37,7 @@ class Training:
 
     def build(self, dtype_policy: str) -> model.Built:
         """A new compiled model under a Keras dtype policy; under the strategy whose scope is entered."""
+        keras.backend.clear_session()  # or names would count on from models before: auc_1, dense_7
         keras.utils.set_random_seed(self.settings.seed)
         with precision.policy(dtype_policy):
             return model.build(self.module, self.inputs, task=self.task, settings=self.settings)

@@ -91,3 +91,13 @@ def test_inputs_of_the_model_are_the_features_without_the_label() -> None:
 def test_feature_without_a_fixed_shape_is_refused_for_the_model_by_name() -> None:
     with pytest.raises(InputError, match=r"features fare, tags are missing in some examples .* preprocessing_fn"):
         spec_of(*FEATURES, optional("tags", "BYTES"), optional("fare", "FLOAT"))
+
+
+def test_numbers_that_are_not_finite_are_refused_by_column_and_count() -> None:
+    good = tf.constant([[1.0], [2.0], [3.0]])
+    dataset.Split("train", {"fare": good}, tf.constant([0, 1, 0])).check_finite()
+    bad = tf.constant([[1.0], [float("nan")], [float("inf")]])
+    with pytest.raises(InputError, match=r"fare has 2 values that are NaN or infinite in the split 'train'"):
+        dataset.Split("train", {"miles": good, "fare": bad}, tf.constant([0, 1, 0])).check_finite()
+    with pytest.raises(InputError, match=r"the label has 2 values"):
+        dataset.Split("eval", {"miles": good}, bad[:, 0]).check_finite()

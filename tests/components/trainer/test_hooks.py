@@ -127,3 +127,62 @@ def test_variable_length_column_without_a_preprocessing_fn_is_wrong_input(
     ragged = small_data.schema(tmp_path / "ragged", X, optional("fare", "FLOAT"), optional("company", "BYTES"), KEYS)
     with pytest.raises(InputError, match="The model's features company, fare are missing in some examples"):
         train(tmp_path, binary_data | {"schema": ragged}, FITS, task="binary")
+
+
+RECORDED = """
+def build_model(inputs_spec, hp):
+    inputs = {name: keras.Input(spec.shape[1:], name=name) for name, spec in inputs_spec.items()}
+    initializer = keras.initializers.Constant(0.1)
+    return keras.Model(inputs, layers.Dense(1, "sigmoid", kernel_initializer=initializer, use_bias=False)(inputs["x"]))
+
+def optimizer(hp):
+    return keras.optimizers.SGD(hp["rate"])
+"""
+
+
+def test_class_weights_multiply_the_gradients_of_their_class(binary_data: dict[str, Given], tmp_path: Path) -> None:
+    settings = {"epochs": 1, "batch_size": 50, "hyperparameters": {"rate": 0.5}, "class_weight": {1: 3.0}}
+    [kernel] = train(tmp_path, binary_data, RECORDED, task="binary", **settings).weights()
+    x, y = BINARY["train"]["x"], BINARY["train"][LABEL]
+    weights = np.where(y == 1, 3.0, 1.0)
+    errors = 1 / (1 + np.exp(-x @ np.full(4, 0.1))) - y  # d crossentropy / d logit
+    expected = 0.1 - 0.5 * np.mean((weights * errors)[:, None] * x, axis=0)
+    np.testing.assert_allclose(kernel[:, 0], expected, atol=1e-6)
+
+
+def test_augmented_features_are_what_is_trained_on_and_not_what_is_validated_on(
+    binary_data: dict[str, Given], tmp_path: Path
+) -> None:
+    augment = """
+def augment(features, labels, seed):
+    return features | {"x": -features["x"]}, labels
+"""
+    settings = {"epochs": 1, "batch_size": 50, "hyperparameters": {"rate": 0.5}}
+    trained = train(tmp_path, binary_data, RECORDED + augment, task="binary", **settings)
+    [kernel] = trained.weights()
+    x, y = -BINARY["train"]["x"], BINARY["train"][LABEL]
+    errors = 1 / (1 + np.exp(-x @ np.full(4, 0.1))) - y
+    np.testing.assert_allclose(kernel[:, 0], 0.1 - 0.5 * np.mean(errors[:, None] * x, axis=0), atol=1e-6)
+    x, y = BINARY["eval"]["x"], BINARY["eval"][LABEL]
+    p = 1 / (1 + np.exp(-x @ kernel[:, 0]))
+    assert trained.record.history["val_loss"][0] == pytest.approx(-np.mean(np.log(np.where(y, p, 1 - p))), rel=1e-5)
+
+
+def test_learning_rate_falls_where_the_validation_loss_does_not(binary_data: dict[str, Given], tmp_path: Path) -> None:
+    note = """
+def callbacks(hp):
+    class Rates(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["rate"] = float(self.model.optimizer.learning_rate)
+    return [Rates()]
+"""
+    climbing = RECORDED.replace('hp["rate"]', '-hp["rate"]')  # ascends: the first epoch stays the best
+    settings = {"epochs": 6, "early_stopping": 0, "hyperparameters": {"rate": 0.25}, "plateau": {"patience": 2}}
+    history = train(tmp_path, binary_data, climbing + note, task="binary", **settings).record.history
+    assert history["rate"] == [-0.25, -0.25, -0.125, -0.125, -0.0625, -0.0625]
+
+
+def test_a_plateau_and_a_schedule_exclude_each_other(binary_data: dict[str, Given], tmp_path: Path) -> None:
+    scheduled = RECORDED.replace('hp["rate"]', "keras.optimizers.schedules.CosineDecay(0.1, 10)")
+    with pytest.raises(InputError, match="has a schedule, CosineDecay"):
+        train(tmp_path, binary_data, scheduled, task="binary", plateau={"patience": 1})
