@@ -23,15 +23,13 @@ app.command()(look.report)
 
 
 def main() -> None:
-    """Runs the command; ends with 0 done, 1 the work failed, 2 the input was wrong, 3 a gate refused."""
+    """Runs the command; ends with 0 done, 1 the work failed, 2 the input was wrong, 3 a gate refused, 130 Ctrl-C."""
     try:
         app()
     except InputError as error:
         _fail(error, ExitCode.INPUT_WRONG)
     except GateRefused as error:
         _fail(error, ExitCode.GATE_REFUSED)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _fail(error: Exception, code: ExitCode) -> None:

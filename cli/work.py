@@ -24,15 +24,19 @@ def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides =
     planned = plan(config, root.absolute())
     planned.folder.mkdir(parents=True, exist_ok=True)
     log_file = planned.folder / "log.txt"
-    with quiet(log_file) as terminal:
-        console = Console(file=terminal, soft_wrap=True)
-        verb = "Continuing" if planned.continued else "Running"
-        console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)
-        with watch(console) as observer:
-            # TFX and TensorFlow take seconds to import, and write to the terminal while they do.
-            from runners import local
+    try:
+        with quiet(log_file) as terminal:
+            console = Console(file=terminal, soft_wrap=True)
+            verb = "Continuing" if planned.continued else "Running"
+            console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)
+            with watch(console) as observer:
+                # TFX and TensorFlow take seconds to import, and write to the terminal while they do.
+                from runners import local
 
-            result = local.run(planned, observer)
+                result = local.run(planned, observer)
+    except KeyboardInterrupt:
+        typer.echo("\nInterrupted. The same `slipway run` again goes on where it was.", err=True)
+        raise typer.Exit(130) from None
     print_outcome(result.run, result.report, Console(soft_wrap=True))
     raise typer.Exit(result.exit_code)
 

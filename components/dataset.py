@@ -54,6 +54,11 @@ def read_schema(artifact: Artifact) -> schema_pb2.Schema:
     return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(artifact.uri))
 
 
+def read_transform(artifacts: list[Artifact] | None) -> tft.TFTransformOutput | None:
+    """The Transform in an optional TransformGraph input."""
+    return tft.TFTransformOutput(artifacts[0].uri) if artifacts else None
+
+
 def raw_spec(schema: schema_pb2.Schema) -> FeatureSpec:
     """How to parse raw examples: fixed-length where the schema gives a shape, else variable-length."""
     return schema_utils.schema_as_feature_spec(schema).feature_spec

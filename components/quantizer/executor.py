@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import tensorflow_transform as tft
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
@@ -54,9 +53,6 @@ class Executor(BaseExecutor):
 
 def _splits(input_dict: dict[str, list[Artifact]], label: str) -> tuple[dataset.Split, dataset.Split]:
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
-    transform = None
-    if input_dict.get("transform_graph"):
-        transform = tft.TFTransformOutput(get_single_instance(input_dict["transform_graph"]).uri)
-    spec = dataset.model_spec(schema, transform)
+    spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
     train, test = (dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "test"))
     return train, test

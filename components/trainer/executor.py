@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import tensorflow_transform as tft
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
@@ -28,9 +27,7 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the outputs `model` and `model_run`."""
         schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
-        transform = None
-        if input_dict.get("transform_graph"):
-            transform = tft.TFTransformOutput(get_single_instance(input_dict["transform_graph"]).uri)
+        transform = dataset.read_transform(input_dict.get("transform_graph"))
         label = exec_properties["label"]
         spec = dataset.model_spec(schema, transform)
         splits = [dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval")]

@@ -1,5 +1,7 @@
 """The digits example as it is: the accuracy that its README promises, and that the served model gives it."""
 
+import re
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -13,9 +15,19 @@ from tests.end_to_end.conftest import Project
 
 @pytest.fixture(scope="module")
 def digits(copy_example: Callable[[str], Project]) -> Project:
+    """Interrupted once with Ctrl-C in the middle of the training, and run again."""
     project = copy_example("digits")
+    process = project.start()
+    assert process.stdout is not None
+    for line in process.stdout:
+        if "epoch 2/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert project.show()["state"] == "INTERRUPTED"
     done = project.run()
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"Trainer \| Continuing at step \d+", done.stdout), "the training goes on where it was"
     return project
 
 
