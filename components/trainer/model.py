@@ -52,9 +52,8 @@ def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, se
         raise InputError(f"build_model returned {type(model).__name__}, expected a keras.Model.")
     _check_call(model, inputs)
     outputs_in_float32(model)
-    for layer in model._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True  # over the replicas, where there are several
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        _synchronize_statistics(model)
     if not model.compiled:
         model.compile(
             optimizer=_hook(module, "optimizer", hp, lambda: keras.optimizers.Adam()),
@@ -94,6 +93,13 @@ def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
     except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error
+
+
+def _synchronize_statistics(model: keras.Model) -> None:
+    """Batch statistics over all replicas; on one device Keras computes them faster without."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
 
 
 def _set_clipping(optimizer: keras.Optimizer, settings: TrainerSettings) -> None:

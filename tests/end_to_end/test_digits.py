@@ -42,8 +42,11 @@ def test_the_pushed_folder_serves_what_the_tflite_file_says(digits: Project) -> 
     pushed = digits.root / "serving" / "digits"
     images, labels = mnist_data()
     images, labels = images[::50].reshape(-1, 28, 28, 1).astype(np.float32), labels[::50]
-    with ServerProcess(name="digits", base_path=str(pushed), log_file=str(digits.root / "server.log")) as server:
-        served = server.connect(60).predict({"image": images})["predictions"]
+    with (
+        ServerProcess(name="digits", base_path=pushed, log_file=digits.root / "server.log") as server,
+        server.connect(60) as client,
+    ):
+        served = client.predict({"image": images})["predictions"]
     on_device = TFLite((pushed / "1" / "model.tflite").read_bytes()).predict({"image": images})
     assert np.mean(np.argmax(served, axis=1) == labels) >= 0.97
     assert np.mean(np.argmax(served, axis=1) == np.argmax(on_device, axis=1)) >= 0.98
