@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from lineage.outcome import InputError
-from lineage.store import run_folder
+from lineage.store import make_run_folder, run_folder
 
 _ATTEMPTS = 20
 _PAUSE = 0.05  # seconds; a reader that asks whether the run is alive holds the lock for microseconds
@@ -26,6 +26,7 @@ class RunLock:
     """
 
     def __init__(self, root: Path, run_id: str) -> None:
+        self._root = root
         self._path = lock_path(run_folder(root, run_id))
         self._run_id = run_id
         self._file: IO[str] | None = None
@@ -34,9 +35,9 @@ class RunLock:
         """Takes the lock.
 
         Raises:
-          InputError: another process holds it.
+          InputError: another process holds it, or the run's folder cannot be made.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_run_folder(self._root, self._run_id)
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(self._path.open("a+", encoding="utf-8"))
             if not _acquire(file):

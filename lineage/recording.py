@@ -10,7 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from lineage.outcome import State
-from lineage.store import PIPELINE, RUN, run_folder
+from lineage.store import PIPELINE, RUN, make_run_folder
 
 
 class Key(enum.StrEnum):
@@ -50,8 +50,9 @@ def begin_run(
 
     Raises:
       ValueError: the run has already ended.
+      InputError: the run's folder cannot be made.
     """
-    run_folder(root, run_id).mkdir(parents=True, exist_ok=True)
+    make_run_folder(root, run_id)
     context = store.get_context_by_type_and_name(RUN, run_id)
     if context is not None and Key.STATE in context.custom_properties:
         _resume(store, context)

@@ -1,6 +1,10 @@
 """Opens the ML Metadata store under a root folder; knows where things lie there, and nothing of what they mean."""
 
+import contextlib
+import errno
+import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from ml_metadata.metadata_store import MetadataStore
@@ -24,6 +28,19 @@ def run_folder(root: Path, run_id: str) -> Path:
     return root / "runs" / run_id
 
 
+def make_run_folder(root: Path, run_id: str) -> Path:
+    """Makes the folder of a run, unless it is there; returns it.
+
+    Raises:
+      InputError: it cannot be made, or not be written to.
+    """
+    folder = run_folder(root, run_id)
+    with _usable(root):
+        folder.mkdir(parents=True, exist_ok=True)
+        _require(folder, os.W_OK | os.X_OK)
+    return folder
+
+
 def pipeline_root(root: Path, pipeline: str) -> Path:
     """The folder under which TFX keeps the artifacts of a pipeline."""
     return root / "artifacts" / pipeline
@@ -33,10 +50,14 @@ def open_store(root: Path) -> MetadataStore:
     """Opens the store that runs under `root` have written.
 
     Raises:
-      InputError: nothing has run under `root`, or its `metadata.sqlite` is not an ML Metadata store.
+      InputError: nothing has run under `root`, or its `metadata.sqlite` cannot be read or is no ML Metadata store.
     """
     path = database(root)
-    if not path.exists():
+    with _usable(root):
+        exists = path.exists()
+        if exists:
+            _require(path, os.R_OK)
+    if not exists:
         raise InputError(
             f"Nothing has run under {root} yet (there is no {path}). Start with `slipway run`, or name the folder of "
             "an earlier run with --root."
@@ -50,13 +71,37 @@ def create_store(root: Path) -> MetadataStore:
     """Opens the store under `root`, first creating the folder and the schema where they are missing.
 
     Raises:
-      InputError: a `metadata.sqlite` is there but is not an ML Metadata store.
+      InputError: the folder cannot be made or written to, or has a `metadata.sqlite` that is no ML Metadata store.
     """
     path = database(root)
-    if path.exists() and path.stat().st_size > 0:
+    with _usable(root):
+        root.mkdir(parents=True, exist_ok=True)
+        _require(root, os.W_OK | os.X_OK)  # SQLite writes its journal beside the database
+        exists = path.exists() and path.stat().st_size > 0
+        if exists:
+            _require(path, os.R_OK | os.W_OK)
+    if exists:
         return open_store(root)
-    root.mkdir(parents=True, exist_ok=True)
     return _connect(path, mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE)
+
+
+@contextlib.contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    """Says in a sentence what the file system denies: the folder was the user's choice."""
+    try:
+        yield
+    except OSError as error:
+        reason = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror
+        where = f" ({error.filename})" if error.filename and error.filename != str(root) else ""
+        raise InputError(
+            f"The root folder {root} cannot be used: {reason}{where}. "
+            "Name a folder that you may read and write with --root."
+        ) from error
+
+
+def _require(path: Path, mode: int) -> None:
+    if not os.access(path, mode):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _is_store(path: Path) -> bool:
