@@ -51,7 +51,12 @@ class LineObserver(contextlib.AbstractContextManager["LineObserver"]):
 
     def node_finished(self, node: Node) -> None:
         """Says how it ended."""
+        self._node = ""
         self._print(f"{node.id} | {node.state} | {duration(node.seconds)}")
+
+    def node_kept(self, node: Node) -> None:
+        """Says that it is not run again."""
+        self._print(f"{node.id} | {node.state} before the interruption")
 
     def detail(self, message: str) -> None:
         """A line that the running node logs."""
@@ -96,13 +101,20 @@ class TableObserver(contextlib.AbstractContextManager["TableObserver"]):
 
     def node_finished(self, node: Node) -> None:
         """Fills in the row."""
+        self._node = ""
         row = self._rows[node.id]
         row.state, row.seconds = node.state, node.seconds
 
+    def node_kept(self, node: Node) -> None:
+        """Fills in the row of a node that is not run again."""
+        self._rows[node.id] = _Row(node.state, seconds=node.seconds, detail="before the interruption")
+
     def detail(self, message: str) -> None:
-        """Shows the message beside the running node."""
+        """Shows the message beside the running node, or above the table where none runs."""
         if self._node:
             self._rows[self._node].detail = message.splitlines()[0]
+        else:
+            self._live.console.print(message, markup=False, highlight=False)
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False)

@@ -7,6 +7,7 @@ from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
 from cli.outcome import print_outcome
 from cli.progress import watch
 from cli.quiet import quiet
+from cli.scratch import scratch
 from pipeline import checks
 from pipeline.config import Config, load
 from pipeline.prepare import prepare
@@ -25,7 +26,7 @@ def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides =
     planned.folder.mkdir(parents=True, exist_ok=True)
     log_file = planned.folder / "log.txt"
     try:
-        with quiet(log_file) as terminal:
+        with quiet(log_file) as terminal, scratch(planned.folder / "tmp"):
             console = Console(file=terminal, soft_wrap=True)
             verb = "Continuing" if planned.continued else "Running"
             console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)

@@ -32,7 +32,7 @@ class Data(Section):
     format: Literal["csv", "tfrecord", "parquet"] = Field(description="File format; TFRecords hold tf.Example.")
     path: str = Field(description="Glob of the files, or the folder of pre-split data; relative to pipeline.yaml.")
     label: str = Field(description="Name of the label column.")
-    splits: dict[str, PositiveInt] | dict[str, str] = Field(
+    splits: dict[str, int | str] = Field(
         default={"train": 8, "eval": 1, "test": 1},
         description="Ratios of train, eval and test; or, for data split already, a glob below `path` for each.",
     )
@@ -45,6 +45,10 @@ class Data(Section):
     def _three_splits(cls, splits: dict[str, Any]) -> dict[str, Any]:
         if set(splits) != set(SPLITS):
             raise ValueError(f"got the splits {sorted(splits)}, expected exactly train, eval and test")
+        if len({isinstance(value, str) for value in splits.values()}) != 1:
+            raise ValueError("got ratios and globs, expected a ratio for each split or a glob for each")
+        if any(isinstance(value, int) and value < 1 for value in splits.values()):
+            raise ValueError("expected a ratio of at least 1 for each split")
         return {name: splits[name] for name in SPLITS}
 
     @property
@@ -89,7 +93,10 @@ class Quantizer(Section):
 
     mode: Literal["int8"] = Field(default="int8", description="int8: weights and activations, uint8 in and out.")
     max_drop: float = Field(
-        default=0.005, ge=0, description="Most the quantized model may be worse: accuracy points, or absolute error."
+        default=0.005,
+        ge=0,
+        description="Most the quantized model may be worse: of accuracy in points of 1; of a regression's mean "
+        "absolute error as a share of the error of always predicting the median.",
     )
     representative_examples: PositiveInt = Field(
         default=200, description="Examples of the train split from which activation ranges are taken."
@@ -177,7 +184,8 @@ def _read(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(fields, dict):
-        raise InputError(f"{path}: got {type(fields).__name__}, expected a mapping with `name`, `task`, `data`, ...")
+        received = "nothing" if fields is None else f"{type(fields).__name__} {fields!r}"
+        raise InputError(f"{path}: got {received}, expected a mapping with `name`, `task`, `data`, ...")
     return fields
 
 
@@ -202,6 +210,8 @@ def _sentence(detail: Any) -> str:
     if detail["type"] == "missing":
         return f"`{where}` is missing: {_description(location)}"
     reason = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "model_type":
+        reason = f"expected a mapping of {', '.join(_keys(_section(location)))}"
     received = "" if isinstance(detail["input"], dict) else f", received {detail['input']!r}"
     return f"`{where}`: {reason}{received}."
 

@@ -13,6 +13,7 @@ from lineage.report import render
 from lineage.runs import Node, Run
 from runners import verbs
 from runners.failure import Failure, explain
+from runners.interrupt import Interrupt
 from runners.plan import Plan
 
 log = logging.getLogger("slipway.runner")
@@ -29,6 +30,9 @@ class Observer(Protocol):
 
     def node_finished(self, node: Node) -> None:
         """A node has ended, well or not."""
+
+    def node_kept(self, node: Node) -> None:
+        """A node had ended well before the run was interrupted."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +64,21 @@ def run(plan: Plan, observer: Observer) -> Result:
 
 def _run_nodes(begun: verbs.Begun, observer: Observer, user_file: str) -> Failure | None:
     for node_id in begun.node_ids:
+        if (done := verbs.done_before(begun, node_id)) is not None:
+            observer.node_kept(done)
+            continue
         observer.node_started(node_id)
-        try:
-            observer.node_finished(verbs.node(begun, node_id))
-        except Exception as error:
-            traceback.print_exc()  # goes to the run's log
-            failure = explain(error, user_file)
-            observer.node_finished(Node(node_id, failure.state, None, ()))
-            prefix = "" if failure.message.startswith(node_id) else f"{node_id}: "
-            return dataclasses.replace(failure, message=f"{prefix}{failure.message}")
+        with Interrupt() as interrupt:
+            try:
+                observer.node_finished(verbs.node(begun, node_id))
+            except Exception as error:
+                if interrupt.seen:
+                    raise KeyboardInterrupt from error
+                traceback.print_exc()  # goes to the run's log
+                failure = explain(error, user_file)
+                observer.node_finished(dataclasses.replace(verbs.recorded(begun, node_id), state=failure.state))
+                prefix = "" if failure.message.startswith(node_id) else f"{node_id}: "
+                return dataclasses.replace(failure, message=f"{prefix}{failure.message}")
     return None
 
 

@@ -72,9 +72,9 @@ def node(begun: Begun, node_id: str) -> Node:
       GateRefused: the node, or the blessing it gave, refuses what was made; what it gave is recorded.
       Exception: what its executor raised.
     """
-    if (done := _recorded(begun, node_id)).state not in _DONE:
+    if (done := done_before(begun, node_id)) is None:
         _launch(begun, node_id)
-        done = _recorded(begun, node_id)
+        done = recorded(begun, node_id)
     if done.state is State.REFUSED:
         raise GateRefused("\n".join([f"{node_id} refused:", *reasons_of_refusal(done)]))
     if done.state not in _DONE:
@@ -83,13 +83,20 @@ def node(begun: Begun, node_id: str) -> Node:
     return done
 
 
+def done_before(begun: Begun, node_id: str) -> Node | None:
+    """The node, if an execution of this run has ended well: a run that is continued does not run it again."""
+    node = recorded(begun, node_id)
+    return node if node.state in _DONE else None
+
+
 def end(begun: Begun, state: State, reason: str = "") -> Run:
     """Records how the run ended."""
     recording.finish_run(begun.store, begun.run_id, state, reason)
     return begun.read()
 
 
-def _recorded(begun: Begun, node_id: str) -> Node:
+def recorded(begun: Begun, node_id: str) -> Node:
+    """What is recorded of a node now."""
     return next(found for found in begun.read().nodes if found.id == node_id)
 
 

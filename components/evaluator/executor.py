@@ -8,7 +8,7 @@ from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import json_utils
 
-from components.evaluator import summary
+from components.evaluator import compatibility, summary
 
 
 class Executor(tfx_evaluator.Executor):
@@ -21,6 +21,8 @@ class Executor(tfx_evaluator.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes the outputs `evaluation` and `blessing`."""
+        if not compatibility.can_compare(input_dict):
+            input_dict = {**input_dict, "baseline_model": []}
         super().Do(input_dict, output_dict, exec_properties)
         evaluation = get_single_instance(output_dict[constants.EVALUATION_KEY]).uri
         [split] = json_utils.loads(exec_properties["example_splits"])

@@ -1,6 +1,7 @@
 """The InfraValidator's work in TFX's terms: from input artifacts to the blessing."""
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,15 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the output `blessing`."""
         blessing = get_single_instance(output_dict["blessing"])
-        record = check_serving(
-            saved_model=Path(path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)),
-            examples=read_examples(input_dict["examples"], exec_properties["split"]),
-            requests=exec_properties["requests"],
-            work=Path(self._get_tmp_dir()),
-            log_file=Path(blessing.uri, "server.log"),
-        )
+        # A folder of its own: after a kill TFX gives the execution the same temporary folder again, as it was left.
+        with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as work:
+            record = check_serving(
+                saved_model=Path(path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)),
+                examples=read_examples(input_dict["examples"], exec_properties["split"]),
+                requests=exec_properties["requests"],
+                work=Path(work),
+                log_file=Path(blessing.uri, "server.log"),
+            )
         record.save(blessing.uri)
         _mark(blessing, record)
 

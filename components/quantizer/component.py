@@ -40,7 +40,8 @@ class Quantizer(BaseComponent):
 
     The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split. Output `tflite_model`
     holds `model.tflite`, `blessing` says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes,
-    metrics and the reasons of a refusal.
+    metrics and the reasons of a refusal. `max_drop` is the most that accuracy may fall, in points of 1, or, for a
+    regression, that the mean absolute error may grow, as a share of the error of always predicting the median.
 
     Example:
       >>> quantizer = Quantizer(

@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 _BATCH = 256
+_MOVES = {"CAST", "CONCATENATION", "DELEGATE", "DEQUANTIZE", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
 
 
 class TFLite:
@@ -30,9 +31,14 @@ class TFLite:
         count = len(next(iter(features.values())))
         return np.concatenate([self._batch(features, start) for start in range(0, count, _BATCH)])
 
-    def float_tensors(self) -> list[str]:
-        """Names of the tensors that hold floats: none in a full-integer model."""
-        return [t["name"] for t in self._interpreter.get_tensor_details() if t["dtype"] == np.float32]
+    def float_ops(self) -> list[str]:
+        """Names of the operations that compute in float: none in a full-integer model.
+
+        What only brings an integer input (an age, a count) to the scale of the model is not counted: a cast, and moving
+        its values.
+        """
+        ops = self._interpreter._get_ops_details()
+        return [op["op_name"] for op in ops if np.float32 in op["result_types"] and op["op_name"] not in _MOVES]
 
     def _batch(self, features: Mapping[str, NDArray[Any]], start: int) -> NDArray[Any]:
         rows = {

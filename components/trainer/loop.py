@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import signal
 import time
 from pathlib import Path
 
@@ -83,6 +82,7 @@ class Loop:
         Raises:
           NotFiniteError: a gradient is not finite, and the settings do not skip it, or it happens again and again.
           SystemExit: SIGTERM came; the state is saved.
+          KeyboardInterrupt: Ctrl-C; the state is saved.
         """
         state = self._checkpoints.restore(self._variables)
         if state.step:
@@ -131,8 +131,8 @@ class Loop:
             if done < self._order.steps_per_epoch and (termination.requested or self._is_checkpoint_due(state)):
                 self._save(state)
             if termination.requested:
-                log.warning("SIGTERM: the training is saved at step %d; run again to continue.", state.step)
-                raise SystemExit(128 + signal.SIGTERM)
+                log.warning("%s: the training is saved at step %d.", termination.requested.name, state.step)
+                termination.end()
         self._progress.end_epoch(state)
 
     def _steps(self, step: int, left: int) -> int:

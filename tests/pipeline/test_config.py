@@ -63,6 +63,9 @@ def test_every_wrong_field_is_reported_at_once(tmp_path: Path) -> None:
         ({"data": MINIMAL["data"] | {"splits": {"train": 1, "test": 1}}}, "expected exactly train, eval and test"),
         ({"evaluator": {"thresholds": {"auc": {}}}}, "expected min, max, min_change or max_change"),
         ({"name": "Iris 1"}, "`name`"),
+        ({"trainer": 5}, "`trainer`: expected a mapping of epochs, batch_size,"),
+        ({"data": MINIMAL["data"] | {"splits": {"train": 1, "eval": "e/*", "test": 1}}}, "a glob for each"),
+        ({"data": MINIMAL["data"] | {"splits": {"train": 0, "eval": 1, "test": 1}}}, "a ratio of at least 1"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(tmp_path: Path, fields: dict[str, object], expected: str) -> None:

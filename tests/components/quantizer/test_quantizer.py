@@ -176,7 +176,7 @@ def test_model_whose_channels_differ_a_thousandfold_in_range_is_refused_and_kept
     assert record.value < 0.5
     assert (record.blessed, quantized.blessed) == (False, False)
     assert record.reasons == [
-        f"accuracy is {record.drop:.4f} worse than the float model's, at most 0.02 is allowed",
+        f"accuracy is worse than the float model's by {record.drop:.4f}, at most 0.02 is allowed",
     ]
     assert dtypes(quantized.tflite) <= {np.uint8, np.int8, np.int32}, "a refused model can be looked at"
 
@@ -196,11 +196,13 @@ def test_regression_compares_the_mean_absolute_error_of_which_less_is_better(tmp
     assert (record.metric, record.agreement) == ("mean_absolute_error", None)
     assert record.float_value == pytest.approx(0, abs=1e-5)
     assert record.value == pytest.approx(error, rel=1e-4)
-    assert record.drop == pytest.approx(error, abs=1e-5)
+    naive = np.mean(np.abs(labels - np.median(labels)))
+    assert record.drop == pytest.approx(error / naive, abs=1e-5)
     assert record.drop > 0.001
     assert (record.blessed, quantized.blessed) == (False, False)
     assert record.reasons == [
-        f"mean_absolute_error is {record.drop:.4f} worse than the float model's, at most 0.001 is allowed"
+        f"mean_absolute_error is worse than the float model's by {record.drop:.4f} of what always predicting the "
+        "median costs, at most 0.001 is allowed"
     ]
 
 
@@ -248,10 +250,23 @@ def test_model_that_is_not_integer_throughout_or_not_finite_is_refused_whatever_
     dense.set_weights([np.full((8, 1), np.nan), np.zeros(1)])
     small_data.model(tmp_path / "bad", built, X)
     good, bad = (TFLite(to_float(str(tmp_path / name / "Format-Serving"))) for name in ("good", "bad"))
-    split = Split({"x": tf.constant(points(8))}, tf.zeros([ROWS], tf.int64))
+    split = Split("test", {"x": tf.constant(points(8))}, tf.zeros([ROWS], tf.int64))
 
     same = compare(good, good, split, task="binary", mode="int8", max_drop=1)
     assert (same.drop, same.blessed) == (0, False)
-    assert [reason.split(",")[0] for reason in same.reasons] == [f"{len(good.float_tensors())} tensors stay float"]
+    assert same.reasons == ["1 operations stay float: FULLY_CONNECTED"]
     broken = compare(good, bad, split, task="binary", mode="int8", max_drop=1)
     assert "some predictions of the quantized model are not finite" in broken.reasons
+
+
+def test_whole_numbers_as_inputs_are_brought_to_scale_and_quantized(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    x, age = keras.Input([8], name="x"), keras.Input([1], name="age", dtype="int64")
+    joined = layers.Concatenate()([x, layers.Rescaling(1 / 80, -0.5)(age)])
+    built = keras.Model({"x": x, "age": age}, layers.Dense(3, activation="softmax")(layers.Dense(16, "relu")(joined)))
+    rows = {"x": points(6), "age": np.random.default_rng(7).integers(18, 80, ROWS)[:, None]}
+    labels = np.argmax(built({name: tf.constant(column) for name, column in rows.items()}), axis=1)
+    data = inputs(tmp_path, built, rows | {LABEL: labels}, X, fixed("age", "INT", 1), KEYS)
+    quantized = quantize(tmp_path, data, task="multiclass", max_drop=0.05)
+    assert quantized.record.reasons == []
+    assert quantized.blessed
