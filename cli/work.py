@@ -8,6 +8,7 @@ from cli.outcome import print_outcome
 from cli.progress import watch
 from cli.quiet import quiet
 from cli.scratch import scratch
+from lineage.store import make_run_folder
 from pipeline import checks
 from pipeline.config import Config, load
 from pipeline.prepare import prepare
@@ -23,8 +24,7 @@ def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides =
     prepare(config)
     checks.check(config)
     planned = plan(config, root.absolute())
-    planned.folder.mkdir(parents=True, exist_ok=True)
-    log_file = planned.folder / "log.txt"
+    log_file = make_run_folder(planned.root, planned.run_id) / "log.txt"
     try:
         with quiet(log_file) as terminal, scratch(planned.folder / "tmp"):
             console = Console(file=terminal, soft_wrap=True)

@@ -65,6 +65,17 @@ def test_a_model_below_its_threshold_is_refused_and_nothing_is_pushed(line: Proj
     assert line.versions() == ["1"]
 
 
+def test_a_blessed_model_that_cannot_read_the_data_is_not_compared_with(line: Project) -> None:
+    path = line.folder / "line.parquet"
+    table = parquet.read_table(path)
+    parquet.write_table(table.rename_columns(["first", "b", "kind", "y"]), path)
+    line.edit("model.py", 'inputs["a"]', 'inputs["first"]')
+    done = line.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The blessed model cannot read this data and is not compared with" in done.stdout
+    assert line.versions() == ["1", "2"]
+
+
 def test_an_error_in_the_users_code_is_exit_1_and_starts_with_their_line(line: Project) -> None:
     line.edit("model.py", "keras.optimizers.Adam(0.05)", "keras.optimizers.Adam(1 / 0)")
     done = line.run()

@@ -109,23 +109,23 @@ def test_a_value_outside_the_domain_is_refused_with_column_value_and_count(taxi:
     assert {states[node] for node in below} == {"PENDING"}
 
 
-def killed_in_trainer(project: Project, *arguments: str) -> str:
-    """Starts a run, kills -9 it once its Trainer runs, and returns its id."""
+def stopped_in(project: Project, node: str, by: signal.Signals, *arguments: str) -> str:
+    """Starts a run, sends it a signal once `node` runs, and returns its id."""
     process = project.start(*arguments)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("Trainer | RUNNING"):
+        if line.startswith(f"{node} | RUNNING"):
             break
     time.sleep(1)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.send_signal(by)
+    assert process.wait() == (130 if by is signal.SIGINT else -by)
     shown = project.show()
     assert shown["state"] == "INTERRUPTED"
     return str(shown["run"])
 
 
 def test_a_killed_run_is_continued_under_its_own_id(taxi: Project) -> None:
-    run_id = killed_in_trainer(taxi, "--set", "trainer.seed=1")
+    run_id = stopped_in(taxi, "Trainer", signal.SIGKILL, "--set", "trainer.seed=1")
     store = open_store(taxi.root)
     before = {e.id for e in store.get_executions()}
     [killed] = [e for e in store.get_executions() if e.last_known_state == mlmd.Execution.RUNNING]
@@ -148,7 +148,7 @@ def test_a_killed_run_is_continued_under_its_own_id(taxi: Project) -> None:
 
 
 def test_after_a_change_the_killed_execution_fails_and_its_half_outputs_go(taxi: Project) -> None:
-    run_id = killed_in_trainer(taxi, "--set", "trainer.seed=2")
+    run_id = stopped_in(taxi, "Trainer", signal.SIGKILL, "--set", "trainer.seed=2")
     store = open_store(taxi.root)
     [killed] = [e for e in store.get_executions() if e.last_known_state == mlmd.Execution.RUNNING]
     half = list((taxi.root / "artifacts/taxi/Trainer").glob(f"*/{killed.id}"))
@@ -162,5 +162,15 @@ def test_after_a_change_the_killed_execution_fails_and_its_half_outputs_go(taxi:
     assert not any(folder.exists() for folder in half)
 
 
+def test_a_run_that_is_stopped_again_and_again_is_still_the_same_run(taxi: Project) -> None:
+    settings = ("--set", "trainer.seed=4")
+    run_id = stopped_in(taxi, "Evaluator", signal.SIGINT, *settings)
+    assert stopped_in(taxi, "InfraValidator", signal.SIGKILL, *settings) == run_id
+    done = taxi.run(*settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (taxi.show()["run"], taxi.show()["state"]) == (run_id, "COMPLETE")
+    assert not (taxi.root / "runs" / run_id / "tmp").exists()
+
+
 def test_only_the_last_versions_are_kept_and_they_increase(taxi: Project) -> None:
-    assert taxi.versions() == ["3", "4", "5"]  # five pushes in this story, keep: 3
+    assert taxi.versions() == ["4", "5", "6"]  # six pushes in this story, keep: 3
