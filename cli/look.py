@@ -11,8 +11,9 @@ from rich.table import Table
 from cli.options import DEFAULT_ROOT, Json, Root
 from cli.outcome import print_nodes, print_outcome
 from cli.style import STYLES, duration
+from lineage.outcome import InputError
 from lineage.runs import find_run, list_runs
-from lineage.store import open_store
+from lineage.store import make_run_folder, open_store
 from lineage.summary import Summary, summarize
 
 RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; without it, the latest run.")]
@@ -50,10 +51,22 @@ def show(run: RunId = None, root: Root = DEFAULT_ROOT, as_json: Json = False) ->
 def report(
     run: RunId = None,
     root: Root = DEFAULT_ROOT,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file to write.")] = Path("report.html"),
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The HTML file to write; without it, report.html in the run's folder."),
+    ] = None,
 ) -> None:
     """Write the report of a run as one self-contained HTML page."""
     from lineage.report import render  # matplotlib: half a second that the other verbs need not wait
 
-    render(find_run(open_store(root), root.absolute(), run), output)
-    typer.echo(str(output.absolute()))
+    found = find_run(open_store(root), root.absolute(), run)
+    out = (output or make_run_folder(root, found.id) / "report.html").absolute()
+    if out.is_dir():
+        raise InputError(f"{out} is a folder. Name the HTML file to write with -o.")
+    try:
+        render(found, out)
+    except OSError as error:
+        raise InputError(
+            f"The report cannot be written to {out}: {error.strerror}. Name a file in a folder that exists with -o."
+        ) from error
+    typer.echo(str(out))

@@ -1,6 +1,8 @@
 """Entry point of the `slipway` command: the verbs, and the exit codes for what they raise."""
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -8,13 +10,30 @@ from rich.text import Text
 
 from cli import look, work
 from lineage.outcome import ExitCode, GateRefused, InputError
+from lineage.plain import plain
 
 app = typer.Typer(
-    help="From labelled data to a served, quantized TensorFlow model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"slipway {importlib.metadata.version('slipway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and stop.")
+    ] = False,
+) -> None:
+    """From labelled data to a served, quantized TensorFlow model."""
+
+
 app.command()(work.run)
 app.command()(work.check)
 app.command()(look.runs)
@@ -33,7 +52,7 @@ def main() -> None:
 
 
 def _fail(error: Exception, code: ExitCode) -> None:
-    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), str(error)))
+    Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), plain(str(error))))
     sys.exit(code)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cli.style import STYLES, duration
+from cli.style import STYLES, duration, number
 from lineage.outcome import State
 from lineage.runs import Run
 from lineage.summary import Summary, summarize
@@ -35,10 +35,10 @@ def print_nodes(run: Run, console: Console) -> None:
 
 
 def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, str]]:
-    facts = [(f"test {name}", f"{value:.4f}") for name, value in (summary.metrics or {}).items()]
+    facts = [(f"test {name}", number(value)) for name, value in (summary.metrics or {}).items()]
     if quantized := summary.quantized:
         facts += [
-            (f"int8 {quantized.metric}", f"{quantized.accuracy:.4f} (float {quantized.float_accuracy:.4f})"),
+            (f"int8 {quantized.metric}", f"{number(quantized.accuracy)} (float {number(quantized.float_accuracy)})"),
             ("int8 size", f"{quantized.bytes / 1000:.0f} kB (float {quantized.float_bytes / 1000:.0f} kB)"),
         ]
     if summary.pushed:

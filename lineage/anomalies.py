@@ -22,8 +22,9 @@ def read_anomalies(folder: str) -> list[Anomaly]:
     for path in sorted(Path(folder).glob(f"{_SPLIT_PREFIX}*/{_FILE_NAME}")):
         message = anomalies_pb2.Anomalies.FromString(path.read_bytes())
         split = path.parent.name.removeprefix(_SPLIT_PREFIX)
-        for column, info in sorted(message.anomaly_info.items()):
-            found.extend(_of(split, column, info))
+        for key, info in sorted(message.anomaly_info.items()):
+            # The key quotes names that are not plain words; the path does not.
+            found.extend(_of(split, ".".join(info.path.step) or key, info))
         if message.HasField("dataset_anomaly_info"):
             found.extend(_of(split, "", message.dataset_anomaly_info))
     return found

@@ -77,7 +77,10 @@ class _Reader:
         return None
 
     def anomalies(self) -> list[Anomaly] | None:
-        """The data gate's own record, else (the gate failed, so it has no artifact) what the validator found."""
+        """The data gate's own record, else (it refused, so it has no artifact) what the validator found.
+
+        Of an anomaly that it refused the gate has said more in the run's reason: which values, and how many.
+        """
         if gate := self.record(DataGateRecord):
             return gate.anomalies
         found: list[Anomaly] | None = None
@@ -86,4 +89,9 @@ class _Reader:
                 found = [*(found or []), *read_anomalies(artifact.uri)]
             except (OSError, DecodeError):
                 self.unreadable.append(artifact.uri)
-        return found
+        return found and [self._as_refused(anomaly) for anomaly in found]
+
+    def _as_refused(self, anomaly: Anomaly) -> Anomaly:
+        said = (line.strip().partition(f"{anomaly.heading}: ") for line in self._run.reason.splitlines())
+        description = next((rest for before, found, rest in said if found and not before), anomaly.description)
+        return anomaly.model_copy(update={"description": description})

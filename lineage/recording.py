@@ -9,7 +9,8 @@ from pathlib import Path
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from lineage.outcome import State
+from lineage.outcome import InputError, State
+from lineage.plain import plain
 from lineage.store import PIPELINE, RUN, make_run_folder
 
 
@@ -49,13 +50,13 @@ def begin_run(
       edges: (upstream id, downstream id) pairs.
 
     Raises:
-      ValueError: the run has already ended.
-      InputError: the run's folder cannot be made.
+      InputError: another process has ended this run, or begun another of the same id, since the caller chose the id;
+        or the run's folder cannot be made.
     """
     make_run_folder(root, run_id)
     context = store.get_context_by_type_and_name(RUN, run_id)
     if context is not None and Key.STATE in context.custom_properties:
-        _resume(store, context)
+        _resume(store, context, fingerprint)
         return
     context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
     graph = json.dumps({"nodes": list(nodes), "edges": [list(edge) for edge in edges]})
@@ -74,18 +75,25 @@ def begin_run(
 
 
 def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> None:
-    """Records how a run ended: `reason` says why it failed or was refused, and is empty otherwise."""
+    """Records how a run ended: `reason` says why it failed or was refused, and is empty otherwise.
+
+    Escape sequences for a terminal are taken out of `reason`.
+    """
     context = store.get_context_by_type_and_name(RUN, run_id)
     context.custom_properties[Key.STATE].string_value = state
-    context.custom_properties[Key.REASON].string_value = reason
+    context.custom_properties[Key.REASON].string_value = plain(reason)
     context.custom_properties[Key.FINISHED].int_value = _now()
     store.put_contexts([context])
 
 
-def _resume(store: MetadataStore, context: mlmd.Context) -> None:
+def _resume(store: MetadataStore, context: mlmd.Context, fingerprint: str) -> None:
     state = context.custom_properties[Key.STATE].string_value
     if state != State.RUNNING:
-        raise ValueError(f"got run {context.name}, which has ended as {state}; expected a new or an interrupted run")
+        raise InputError(f"Run {context.name} was run by another process meanwhile and ended as {state}. Run again.")
+    if context.custom_properties[Key.FINGERPRINT].string_value != fingerprint:
+        raise InputError(
+            f"Run {context.name} was begun by another process meanwhile, with other data, code or settings. Run again."
+        )
     context.custom_properties[Key.RESUMED].int_value = _now()
     store.put_contexts([context])
 

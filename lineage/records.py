@@ -44,6 +44,12 @@ class Anomaly(Part):
     description: str
     allowed: bool = False
 
+    @property
+    def heading(self) -> str:
+        """How a refusal names it: split, column and kind; its description follows after a colon."""
+        where = f"column {self.column!r}" if self.column else "the split as a whole"
+        return f"split {self.split!r}, {where}: {self.kind}"
+
 
 class DataGateRecord(Record):
     """What the DataGate saw; in its `blessing` artifact (type DataBlessing)."""
@@ -111,7 +117,9 @@ class QuantizationRecord(Record):
     """Float against quantized, on the test split; in the Quantizer's `metrics` artifact (type QuantizationMetrics).
 
     `metric` names what `value` and `float_value` are (accuracy for classification: higher is better; mean absolute
-    error for regression: lower is better); `drop` is how much worse the quantized model is, never relative.
+    error for regression: lower is better). `drop` says how much worse the quantized model is, and `max_drop` how much
+    worse it may be: for classification float accuracy - quantized accuracy (0.002 = 0.2 points); for regression
+    relative to the float model's error, (error - float error) / float error (0.009 = 0.9 % worse).
     """
 
     FILE_NAME = "quantization.json"

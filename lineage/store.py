@@ -28,6 +28,22 @@ def run_folder(root: Path, run_id: str) -> Path:
     return root / "runs" / run_id
 
 
+def claim_run_folder(root: Path, run_id: str) -> bool:
+    """Makes the folder of a new run; False where it is there, so that of two processes only one gets the id.
+
+    Raises:
+      InputError: it cannot be made.
+    """
+    folder = run_folder(root, run_id)
+    with _usable(root):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return False
+    return True
+
+
 def make_run_folder(root: Path, run_id: str) -> Path:
     """Makes the folder of a run, unless it is there; returns it.
 

@@ -3,6 +3,7 @@
 import math
 
 _ERRORS = ("loss", "error", "crossentropy", "divergence", "hinge")
+_WHOLE = 1000  # from here on all digits before the point are shown, and none behind it
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 
@@ -39,12 +40,20 @@ def title(metric: str) -> str:
 
 
 def show(value: float, metric: str) -> str:
-    """The value in the unit of the metric: a share in per cent, anything else with four significant digits."""
+    """The value in the unit of the metric: a share in per cent, anything else with four significant digits or more."""
     if not math.isfinite(value):
         return "not defined"
-    return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"
+    return f"{100 * value:.2f} %" if is_share(metric) else number(value)
 
 
 def show_change(difference: float, metric: str) -> str:
-    """The size of a difference between two values of the metric: in points for a share."""
-    return f"{100 * abs(difference):.2f} points" if is_share(metric) else f"{abs(difference):.4g}"
+    """A difference between two values of the metric with its sign: in points for a share."""
+    if not math.isfinite(difference):
+        return "not defined"
+    sign = "+" if difference >= 0 else "-"
+    return f"{sign}{100 * abs(difference):.2f} points" if is_share(metric) else f"{sign}{number(abs(difference))}"
+
+
+def number(value: float) -> str:
+    """Four significant digits, or all digits before the point: `0.01234`, `135,905`."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.4g}"

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from lineage.findings import Findings, find
 from lineage.records import EvaluationRecord
-from lineage.report import metrics, wording
+from lineage.report import metrics, quantized, wording
 from lineage.report.curves import curves
 from lineage.report.graph import HEIGHT, WIDTH, lay_out
 from lineage.report.tables import confused, confusion, node_rows, slice_table
@@ -21,13 +21,15 @@ _TEMPLATE = "report.html.j2"
 def render(run: Run, out: Path) -> None:
     """Writes the report of a run, in whatever state it is, as one HTML file that refers to nothing outside itself.
 
-    The file appears whole or not at all. What the run did not come to is left out of it.
+    The file appears whole or not at all, in a folder that exists. What the run did not come to is left out of it.
+
+    Raises:
+      OSError: the file cannot be written.
 
     Example:
       render(find_run(store, root, None), Path("report.html"))
     """
     html = _environment().get_template(_TEMPLATE).render(_content(run, find(run)))
-    out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f"{out.name}.partial")
     partial.write_text(html, encoding="utf-8")
     partial.rename(out)
@@ -47,6 +49,10 @@ def _environment() -> jinja2.Environment:
     environment.globals.update(
         show=metrics.show,
         show_change=metrics.show_change,
+        size_against_float=quantized.size_against_float,
+        drop_against_float=quantized.drop_against_float,
+        allowed_drop=quantized.allowed_drop,
+        used_of_allowed=quantized.used_of_allowed,
         wilson=metrics.wilson,
         is_share=metrics.is_share,
         isfinite=math.isfinite,

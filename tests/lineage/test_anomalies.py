@@ -48,6 +48,36 @@ def test_where_the_gate_left_no_record_the_validators_anomalies_are_shown(
     assert [anomaly.column for anomaly in found] == ["fare", ""]
 
 
+def test_a_refused_anomaly_is_shown_in_the_words_of_the_gate(store: MetadataStore, root: Path, tmp_path: Path) -> None:
+    write(tmp_path / "anomalies")
+    begin(store, root, "r1")
+    execute(store, "r1", "Make", outputs=[Output("ExampleAnomalies", "anomalies", str(tmp_path / "anomalies"))])
+    reason = (
+        "DataGate: The data is not what its schema says: 1 anomaly.\n"
+        "  split 'eval', column 'fare': FLOAT_TYPE_SMALL_FLOAT: 2 values are outside the schema's domain: -3.0 (2).\n"
+        "Correct the data or the schema, or allow an anomaly by its name, such as fare:FLOAT_TYPE_SMALL_FLOAT."
+    )
+    finish_run(store, "r1", State.REFUSED, reason)
+    found = find(find_run(store, root, "r1")).anomalies
+    assert found is not None
+    assert [anomaly.description for anomaly in found] == [
+        "2 values are outside the schema's domain: -3.0 (2).",
+        "Fewer than 10 examples.",  # the gate said nothing of it
+    ]
+
+
+def test_a_column_has_the_name_that_it_has_in_the_data(tmp_path: Path) -> None:
+    message = anomalies_pb2.Anomalies()
+    info = message.anomaly_info["'the share'"]  # TFDV quotes the key
+    info.path.step.append("the share")
+    info.reason.add(type=anomalies_pb2.AnomalyInfo.FLOAT_TYPE_BIG_FLOAT, description="Too large.")
+    (tmp_path / "Split-eval").mkdir()
+    (tmp_path / "Split-eval" / "SchemaDiff.pb").write_bytes(message.SerializeToString())
+    [anomaly] = read_anomalies(str(tmp_path))
+    assert anomaly.column == "the share"
+    assert anomaly.heading == "split 'eval', column 'the share': FLOAT_TYPE_BIG_FLOAT"
+
+
 def test_a_run_that_never_looked_at_data_has_no_verdict_on_it(store: MetadataStore, root: Path) -> None:
     begin(store, root, "r1")
     assert find(find_run(store, root, "r1")).anomalies is None

@@ -126,8 +126,23 @@ def test_the_latest_execution_of_a_node_counts(store: MetadataStore, root: Path)
 def test_a_run_that_has_ended_cannot_begin_again(store: MetadataStore, root: Path) -> None:
     begin(store, root, "r1")
     finish_run(store, "r1", State.COMPLETE, "")
-    with pytest.raises(ValueError, match="r1, which has ended as COMPLETE"):
+    with pytest.raises(InputError, match="r1 was run by another process meanwhile and ended as COMPLETE"):
         begin(store, root, "r1")
+
+
+def test_a_run_of_the_same_id_that_does_other_work_is_not_continued(store: MetadataStore, root: Path) -> None:
+    """Two starts in one second may choose one id; the second finds a run that the first began and was killed in."""
+    begin(store, root, "r1", fingerprint="first")
+    with pytest.raises(InputError, match="r1 was begun by another process meanwhile, with other data, code"):
+        begin(store, root, "r1", fingerprint="second")
+    begin(store, root, "r1", fingerprint="first")
+
+
+def test_the_reason_of_a_run_has_no_escape_sequences(store: MetadataStore, root: Path) -> None:
+    begin(store, root, "r1")
+    link = "\x1b]8;;https://keras.io\x1b\\docs\x1b]8;;\x1b\\"
+    finish_run(store, "r1", State.FAILED, f"\x1b[1;31mDense.call()\x1b[0m\n\tfailed\r: see {link}\x07")
+    assert find_run(store, root, "r1").reason == "Dense.call()\n\tfailed: see docs"
 
 
 def test_runs_are_listed_newest_first_and_the_latest_is_the_default(store: MetadataStore, root: Path) -> None:

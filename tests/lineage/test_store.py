@@ -3,12 +3,13 @@
 import sqlite3
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from lineage.outcome import InputError
-from lineage.store import create_store, database, make_run_folder, open_store
+from lineage.store import claim_run_folder, create_store, database, make_run_folder, open_store, run_folder
 from tests.lineage.unprivileged import call
 
 
@@ -67,6 +68,14 @@ def test_a_root_that_cannot_be_written_to_is_an_input_error(public: Path) -> Non
 def test_a_run_folder_that_is_there_but_cannot_be_written_to_is_an_input_error(public: Path) -> None:
     make_run_folder(public, "r1").chmod(0o555)
     assert f"Permission denied ({public}/runs/r1)" in call("make_run_folder", public)
+
+
+def test_of_two_runs_that_want_one_id_only_one_gets_it(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(lambda _: claim_run_folder(tmp_path, "r1"), range(8)))
+    assert sorted(got) == [False] * 7 + [True]
+    assert run_folder(tmp_path, "r1").is_dir()
+    assert claim_run_folder(tmp_path, "r2")
 
 
 def test_a_store_can_be_read_where_nothing_can_be_written(public: Path) -> None:
