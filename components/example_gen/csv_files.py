@@ -21,6 +21,8 @@ BLOCK_BYTES = 4 << 20
 # Rows that the first guess of the types is from; reading all of them proves the guess or widens it.
 GUESS_ROWS = 1000
 
+_OTHER_FORMAT = "Is `data.format` the format of the files?"
+
 # Floats are read in double precision and then rounded, as every other reader of CSV does.
 _READ_AS = {
     ColumnType.EMPTY: pa.null(),
@@ -41,17 +43,31 @@ def header(path: str) -> dict[str, ColumnType]:
 def column_names(path: str) -> list[str]:
     """The cells of the header."""
     try:
-        record = next(csv_lines.records(path), None)
+        first = next(csv_lines.records(path), None)
     except (csv.Error, OSError) as error:
-        raise InputError(f"{path}: cannot read a CSV header: {error}.") from error
-    if record is None:
+        raise InputError(f"{path}: cannot read a CSV header: {error}. {_OTHER_FORMAT}") from error
+    if first is None:
         raise InputError(f"{path} is empty; expected a header line with the names of the columns, then rows.")
-    return record[1]
+    line, names = first
+    raw = csv_lines.not_utf8(names)
+    if raw is not None:
+        raise InputError(
+            f"{path}, line {line}: the header is not UTF-8: {raw[:60]!r}. Save the file as UTF-8. {_OTHER_FORMAT}"
+        )
+    return names
 
 
 def has_rows(path: str) -> bool:
     """Whether anything follows the header."""
-    return len(list(itertools.islice(csv_lines.records(path), 2))) == 2
+    try:
+        return len(list(itertools.islice(csv_lines.records(path), 2))) == 2
+    except csv.Error as error:
+        raise csv_lines.first_fault(path) or InputError(f"{path}: {error}.") from error
+
+
+def place(path: str, row: int) -> str:
+    """Where a row is, for a message: the file and the line; rows count from 0."""
+    return f"{path}, line {csv_lines.line_of_row(path, row)}"
 
 
 def settle(path: str, columns: Columns, fixed: Columns) -> tuple[dict[str, ColumnType], int]:
@@ -99,10 +115,9 @@ def _misfit(path: str, rows_before: int, name: str, values: pa.Array, kind: Colu
     while stop - start > 1:
         middle = (start + stop) // 2
         start, stop = (middle, stop) if _fits(values[start:middle], kind) else (start, middle)
-    line = csv_lines.line_of_row(path, rows_before + start)
     return InputError(
-        f"{path}, line {line}: column {name!r} is {values[start].as_py()[:60]!r}, expected {kind.value} as the schema "
-        "says. Correct the value (a missing one is an empty cell) or the type in the schema."
+        f"{place(path, rows_before + start)}: column {name!r} is {values[start].as_py()[:60]!r}, expected {kind.value} "
+        "as the schema says. Correct the value (a missing one is an empty cell) or the type in the schema."
     )
 
 

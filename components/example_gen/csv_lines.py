@@ -46,9 +46,8 @@ def first_fault(path: str) -> InputError | None:
                     f"{path}, line {line}: {len(record)} cells, expected {width} as in the header. "
                     'Correct the row; a comma inside a cell needs the cell in double quotes: "...".'
                 )
-            bad = next((cell for cell in record if not _is_text(cell)), None)
-            if bad is not None:
-                raw = bad.encode("utf-8", errors="surrogateescape")
+            raw = not_utf8(record)
+            if raw is not None:
                 return InputError(f"{path}, line {line}: {raw[:60]!r} is not UTF-8. Save the file as UTF-8.")
     except csv.Error as error:
         return InputError(
@@ -58,9 +57,10 @@ def first_fault(path: str) -> InputError | None:
     return None
 
 
-def _is_text(cell: str) -> bool:
-    try:
-        cell.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+def not_utf8(record: list[str]) -> bytes | None:
+    """The bytes of the first cell that are not UTF-8, or None where all cells are."""
+    for cell in record:
+        raw = cell.encode("utf-8", errors="surrogateescape")
+        if raw.decode("utf-8", errors="replace") != cell:
+            return raw
+    return None
