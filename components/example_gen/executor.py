@@ -19,6 +19,7 @@ from tfx.utils import proto_utils
 
 from components.example_gen import sources
 from components.example_gen.columns import ColumnType
+from components.example_gen.label_values import check_label_values
 from components.example_gen.shards import Shard, WriteShard, make_shards
 from lineage.outcome import InputError
 
@@ -39,7 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes `examples`; raises InputError where the source cannot be read or a split gets no row."""
+        """Writes `examples`; raises InputError where a row cannot be read or has no label, or a split is empty."""
         self._log_startup(input_dict, output_dict, exec_properties)
         patterns, shares = _splits(exec_properties)
         files = {split: sources.resolve_files(pattern) for split, pattern in patterns.items()}
@@ -83,7 +84,9 @@ def _splits(exec_properties: dict[str, Any]) -> tuple[dict[str, str], dict[str, 
 def _read_through(files: list[str], exec_properties: dict[str, Any]) -> sources.Source:
     fixed = {name: ColumnType(kind) for name, kind in json.loads(exec_properties[COLUMN_TYPES_KEY]).items()}
     source = sources.read_through(files, exec_properties[FORMAT_KEY], fixed)
-    sources.check_label(exec_properties[LABEL_KEY], [*source.columns])
+    label = exec_properties[LABEL_KEY]
+    sources.check_label(label, [*source.columns])
+    check_label_values(files, source, label)
     logging.getLogger("slipway").info(
         "%s rows of %d columns in %d file(s)", f"{source.rows:,}", len(source.columns), len(files)
     )

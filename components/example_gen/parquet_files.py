@@ -32,6 +32,11 @@ def has_rows(path: str) -> bool:
         return bool(file.metadata.num_rows)
 
 
+def place(path: str, row: int) -> str:
+    """Where a row is, for a message: the file and the row's number, from 1; rows count from 0."""
+    return f"{path}, row {row + 1}"
+
+
 def settle(path: str, columns: Columns, fixed: Columns) -> tuple[dict[str, ColumnType], int]:
     """Reads the whole file; returns the columns, widened where its types ask for it, and the number of rows.
 

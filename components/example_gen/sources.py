@@ -31,6 +31,9 @@ class Reader(Protocol):
     def has_rows(self, path: str) -> bool:
         """Whether the file has a row."""
 
+    def place(self, path: str, row: int) -> str:
+        """Where a row is, for a message: the file and its line or number; rows count from 0."""
+
     def settle(self, path: str, columns: Columns, fixed: Columns) -> tuple[dict[str, ColumnType], int]:
         """Reads all of the file: the columns with the types its values need, and how many rows it has."""
 
