@@ -3,13 +3,12 @@
 from pathlib import Path
 
 import tensorflow as tf
-import tfx.v1 as tfx
 from google.protobuf.message import DecodeError
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.proto import example_gen_pb2
 
 from components.example_gen import sources
-from components.example_gen.component import ColumnarExampleGen
+from components.example_gen.component import ColumnarExampleGen, RecordExampleGen
 from components.schema_importer import curated
 from lineage.outcome import InputError
 from pipeline import checks
@@ -17,12 +16,12 @@ from pipeline.config import Config
 
 
 def example_gen(config: Config) -> BaseComponent:
-    """A columnar ExampleGen for CSV and Parquet, TFX's own for TFRecords; its id is `ExampleGen`."""
+    """A columnar ExampleGen for CSV and Parquet, one of records for TFRecords; its id is `ExampleGen`."""
     base, inputs = _input(config)
     common = {"input_base": str(base), "input_config": inputs, "output_config": _output(config)}
     if config.data.format == "tfrecord":
         _check_first_record(config)
-        return tfx.components.ImportExampleGen(**common).with_id("ExampleGen")
+        return RecordExampleGen(**common).with_id("ExampleGen")
     return ColumnarExampleGen(
         **common, data_format=config.data.format, label=config.data.label, column_types=_column_types(config)
     ).with_id("ExampleGen")

@@ -1,22 +1,27 @@
-"""TFX component ColumnarExampleGen: CSV and Parquet files to an ordinary Examples artifact, by Arrow record batches.
-
-TFRecords of tf.Examples need no conversion: they go through TFX's own ImportExampleGen.
-"""
+"""TFX components that read the data: ColumnarExampleGen for CSV and Parquet, RecordExampleGen for TFRecords."""
 
 import json
 from collections.abc import Mapping
 from typing import get_args
 
 from tfx import types
-from tfx.components.example_gen import driver, utils
+from tfx.components.example_gen import utils
+from tfx.components.example_gen.import_example_gen.component import ImportExampleGen
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import component_spec, standard_artifacts
 from tfx.types import standard_component_specs as keys
 
 from components.example_gen.columns import ColumnType
+from components.example_gen.driver import ContentDriver
 from components.example_gen.executor import COLUMN_TYPES_KEY, FORMAT_KEY, LABEL_KEY, Executor
 from components.example_gen.sources import DataFormat
+
+
+class RecordExampleGen(ImportExampleGen):
+    """TFX's ImportExampleGen for TFRecords of tf.Examples, cached by the contents of the files."""
+
+    DRIVER_CLASS = ContentDriver
 
 
 class ColumnarExampleGenSpec(component_spec.ComponentSpec):
@@ -37,7 +42,7 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
 
     A missing value is an absent feature; integers are int64 features, floats float32, everything else bytes; a Parquet
     list is a multi-valued feature. A row's split is a hash of what is in it, so identical rows are in one split.
-    TFX's file based driver resolves spans and puts the input's fingerprint into the cache key.
+    Spans are resolved as in TFX; the cache key goes by the contents of the files.
 
     Example:
       ColumnarExampleGen(input_base="data", label="tips", data_format="csv")
@@ -48,7 +53,7 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
 
     SPEC_CLASS = ColumnarExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
-    DRIVER_CLASS = driver.FileBasedDriver
+    DRIVER_CLASS = ContentDriver
 
     def __init__(
         self,

@@ -2,18 +2,22 @@
 
 import collections
 import csv
+import functools
 import math
-from collections.abc import Collection
+import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+import tensorflow as tf
 import tfx.examples.chicago_taxi_pipeline
 from tfx.components import CsvExampleGen
+from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.proto import example_gen_pb2
 
-from components.example_gen.component import ColumnarExampleGen
+from components.example_gen.component import ColumnarExampleGen, RecordExampleGen
 from lineage.outcome import InputError
 from tests.components.example_gen.reading import Row, rows
 from tests.tfx_harness import Ran, run_component
@@ -76,7 +80,9 @@ def test_the_artifact_says_what_tfx_says_of_examples(taxi: Ran) -> None:
     assert properties["payload_format"].string_value == "FORMAT_TF_EXAMPLE"
     assert properties["file_format"].string_value == "tfrecords_gzip"
     assert properties["span"].int_value == 0
-    assert "num_files:1" in properties["input_fingerprint"].string_value
+    content = (TAXI / "data.csv").read_bytes()
+    expected = f"num_files:1,total_bytes:{len(content)},sha256:"
+    assert expected in properties["input_fingerprint"].string_value
     assert sorted(path.name for path in Path(examples.uri).iterdir()) == ["Split-eval", "Split-test", "Split-train"]
 
 
@@ -134,18 +140,49 @@ def test_what_is_wrong_with_the_data_comes_out_as_an_input_error(tmp_path: Path)
         generate(tmp_path / "run", tmp_path, "y", input_config=patterns(all="*.csv"))
 
 
-def test_the_same_data_is_cached_and_an_edited_file_is_not(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "a.csv").write_text("x,y\n" + "".join(f"{number},0\n" for number in range(20)))
+def test_a_row_without_a_label_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,0\n2,\n")
+    with pytest.raises(InputError, match=r"a\.csv, line 3: the label 'y' is missing; 1 of 2 rows"):
+        generate(tmp_path / "run", tmp_path, "y", input_config=patterns(all="*.csv"))
+    assert not [*tmp_path.rglob("data_tfrecord*")]
 
-    def make() -> ColumnarExampleGen:
-        return ColumnarExampleGen(input_base=str(data), label="y")
 
-    first, second = (run_component(tmp_path, make, {}, cache=True) for _ in range(2))
-    (data / "a.csv").write_text("x,y\n" + "".join(f"{number},1\n" for number in range(30)))
-    third = run_component(tmp_path, make, {}, cache=True)
-    assert second.uri("examples") == first.uri("examples") != third.uri("examples")
+def write_csv(path: Path, label: int) -> None:
+    path.write_text("x,y\n" + "".join(f"{number},{label}\n" for number in range(20)))
+
+
+def write_records(path: Path, label: int) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for number in range(20):
+            feature = {
+                name: tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+                for name, value in {"x": number, "y": label}.items()
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("make", "write"),
+    [(functools.partial(ColumnarExampleGen, label="y"), write_csv), (RecordExampleGen, write_records)],
+    ids=["columnar", "records"],
+)
+def test_a_cache_goes_by_content_not_by_time_and_size(
+    make: Callable[..., BaseComponent], write: Callable[[Path, int], None], tmp_path: Path
+) -> None:
+    file = tmp_path / "data" / "a"
+    file.parent.mkdir()
+
+    def executed() -> str:
+        return run_component(tmp_path, lambda: make(input_base=str(file.parent)), {}, cache=True).uri("examples")
+
+    write(file, 0)
+    first, before = executed(), file.stat()
+    os.utime(file, (before.st_atime, before.st_mtime + 1000))
+    assert executed() == first
+    write(file, 1)
+    os.utime(file, (before.st_atime, before.st_mtime + 1000))
+    assert file.stat().st_size == before.st_size
+    assert executed() != first
 
 
 def test_arguments_are_checked_when_given() -> None:

@@ -1,0 +1,40 @@
+"""What a killed run is continued by: the contents of the data, not when it was written."""
+
+import os
+from pathlib import Path
+
+from pipeline.config import load
+from pipeline.fingerprint import run_fingerprint
+
+YAML = """
+name: trees
+task: regression
+data: {format: csv, path: "*.csv", label: height}
+evaluator: {thresholds: {mean_absolute_error: {max: 1}}}
+"""
+
+
+def test_a_fingerprint_goes_by_the_contents_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(YAML)
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (tmp_path / "a.csv").write_text("age,height\n1,2\n")
+    (tmp_path / "b.csv").write_text("age,height\n3,4\n")
+    config = load(str(tmp_path))
+    first, then = run_fingerprint(config), (tmp_path / "a.csv").stat()
+    os.utime(tmp_path / "a.csv", (then.st_atime, then.st_mtime + 1000))
+    assert run_fingerprint(config) == first
+    (tmp_path / "a.csv").write_text("age,height\n1,3\n")
+    os.utime(tmp_path / "a.csv", (then.st_atime, then.st_mtime))
+    assert run_fingerprint(config) != first
+
+
+def test_where_one_file_ends_and_the_next_begins_counts(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(YAML)
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    config = load(str(tmp_path))
+    found = set()
+    for one, two in (("x\n1\n", "x\n2\n"), ("x\n1\nx\n", "2\n")):
+        (tmp_path / "a.csv").write_text(one)
+        (tmp_path / "b.csv").write_text(two)
+        found.add(run_fingerprint(config))
+    assert len(found) == 2
