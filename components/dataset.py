@@ -74,8 +74,9 @@ def model_spec(schema: schema_pb2.Schema, transform: tft.TFTransformOutput | Non
     ragged = sorted(name for name, feature in spec.items() if not isinstance(feature, tf.io.FixedLenFeature))
     if ragged:
         raise InputError(
-            f"The model's features {', '.join(ragged)} are missing in some examples or vary in length; the Trainer "
-            "takes dense features. Fill or drop them in preprocessing_fn, or give them a shape in the schema."
+            f"The model's feature{'s' if len(ragged) > 1 else ''} {', '.join(ragged)} "
+            f"{'are' if len(ragged) > 1 else 'is'} missing in some examples or of varying length; the Trainer takes "
+            "dense features. Fill or drop such features in preprocessing_fn, or give them a shape in the schema."
         )
     return spec
 

@@ -76,7 +76,7 @@ def _values(counts: Counts) -> str:
     total = counts.total()
     shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_MOST_VALUES))
     more = len(counts) - _MOST_VALUES
-    rest = f" and {more:,} other values" if more > 0 else ""
+    rest = f" and {more:,} other value{'s' if more > 1 else ''}" if more > 0 else ""
     return f"{total:,} value{'s are' if total > 1 else ' is'} outside the schema's domain: {shown}{rest}."
 
 
@@ -85,10 +85,11 @@ def _refuse(anomalies: list[Anomaly]) -> None:
         return
     count = f"{len(anomalies)} anomal{'ies' if len(anomalies) > 1 else 'y'}"
     lines = "\n".join(f"  {_line(anomaly)}" for anomaly in anomalies)
-    example = f"{anomalies[0].column}:{anomalies[0].kind}".lstrip(":")
+    names = sorted({f"{anomaly.column}:{anomaly.kind}".lstrip(":") for anomaly in anomalies})
+    them = "them by their names" if len(names) > 1 else "it by its name"
     raise GateRefused(
         f"The data is not what its schema says: {count}.\n{lines}\n"
-        f"Correct the data or the schema, or allow an anomaly by its name, such as {example}."
+        f"Correct the data or the schema, or allow {them} in pipeline.yaml: data_gate: {{allow: {json.dumps(names)}}}"
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+import yaml
 from tfx.components import ExampleValidator, StatisticsGen
 from tfx.proto import example_gen_pb2
 from tfx.types import standard_artifacts
@@ -103,6 +104,15 @@ def test_a_refusal_names_column_values_and_their_number(refusal: str, line: str)
     assert line in refusal
 
 
+def test_a_refusal_can_be_allowed_by_what_it_says_to_put_into_pipeline_yaml(
+    refusal: str, validated: dict[str, Given], tmp_path: Path
+) -> None:
+    assert "or allow them by their names in pipeline.yaml: data_gate: {allow: [" in refusal
+    allow = yaml.safe_load(refusal.rpartition("pipeline.yaml: ")[2])["data_gate"]["allow"]
+    assert len(allow) == 6
+    pass_gate(validated, tmp_path, ["good", "faults"], allow)
+
+
 def test_a_refusal_is_about_the_faulty_split_only(refusal: str) -> None:
     assert refusal.count("split 'faults', column ") == 6
     assert "'good'" not in refusal
@@ -139,7 +149,10 @@ def test_data_as_the_schema_says_is_blessed(validated: dict[str, Given], tmp_pat
 def test_an_anomaly_that_is_not_about_a_domain_is_told_as_tfdv_does(
     validated: dict[str, Given], tmp_path: Path
 ) -> None:
-    told = r"1 anomaly\.\n  split 'holes', column 'payment': FEATURE_TYPE_LOW_FRACTION_PRESENT: .*90"
+    told = (
+        r"1 anomaly\.\n  split 'holes', column 'payment': FEATURE_TYPE_LOW_FRACTION_PRESENT: .*90(.|\n)*"
+        r'allow it by its name in .*: \["payment:FEATURE_TYPE_LOW_FRACTION_PRESENT"\]'
+    )
     with pytest.raises(GateRefused, match=told):
         pass_gate(validated, tmp_path, ["good", "holes"])
 
