@@ -18,6 +18,10 @@ def read_schema(path: str) -> schema_pb2.Schema:
     """The schema in the file; raises InputError, with the line, where it is not one."""
     try:
         text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"schema: there is no file {path}. Without `schema` it is inferred from the data and written for review."
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Cannot read the schema {path}: {error}.") from error
     try:
