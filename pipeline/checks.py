@@ -10,6 +10,7 @@ from pathlib import Path
 
 from components import user_code
 from components.data_gate.allowed import check_allowed
+from components.evaluator.metrics import check_bounds
 from components.example_gen import sources
 from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
@@ -19,7 +20,7 @@ from pipeline.config import Config, Data
 
 def check_code(config: Config) -> None:
     """The Python file can be parsed and defines `build_model`."""
-    path = config.resolve(config.model)
+    path = _model_file(config)
     defined = user_code.functions(str(path))
     if "build_model" not in defined:
         names = ", ".join(sorted(defined)) or "nothing"
@@ -48,6 +49,11 @@ def check_thresholds(config: Config) -> None:
         )
 
 
+def check_metrics(config: Config) -> None:
+    """Every bounded metric is one that is computed."""
+    check_bounds(config.task, config.evaluator.metrics, config.evaluator.thresholds)
+
+
 def check_data_gate(config: Config) -> None:
     """The allowed anomalies are kinds that TFDV knows."""
     check_allowed(config.data_gate.allow)
@@ -71,13 +77,27 @@ def check_data(config: Config) -> None:
             raise InputError(f"evaluator.slices: {name!r} is not a column; there are {', '.join(columns)}.")
 
 
+def check_text(config: Config) -> None:
+    """Columns of text have a `preprocessing_fn` that makes them numbers."""
+    has_preprocessing = user_code.PREPROCESSING in user_code.functions(str(_model_file(config)))
+    text = [] if has_preprocessing else _text_columns(config)
+    if text:
+        raise InputError(
+            f"{', '.join(text)} {'hold' if len(text) > 1 else 'holds'} text, and {config.model} has no "
+            "preprocessing_fn: the model takes numbers. Define preprocessing_fn(inputs), which makes numbers of text "
+            f"(see examples/taxi/model.py), or leave the column{'s' if len(text) > 1 else ''} out of the data."
+        )
+
+
 CHECKS: tuple[Callable[[Config], None], ...] = (
     check_code,
     check_schema,
     check_thresholds,
+    check_metrics,
     check_data_gate,
     check_data,
     check_label,
+    check_text,
 )
 
 _LABELS = {"multiclass": "the class, 0 to K-1", "binary": "0 or 1", "regression": "the value to predict"}
@@ -104,6 +124,21 @@ def data_patterns(config: Config) -> list[str]:
 def must_be_prepared(config: Config) -> bool:
     """Whether the data is not there yet and the config names a script that makes it."""
     return config.data.prepare is not None and not _has_files(config, config.data)
+
+
+def _model_file(config: Config) -> Path:
+    return config.resolve(config.model)
+
+
+def _text_columns(config: Config) -> list[str]:
+    if config.data.format == "tfrecord":
+        return []
+    columns = sources.check_source(data_patterns(config), config.data.format, config.data.label)
+    if config.schema_file:  # the Trainer reads the columns that the schema has, by the types that it gives
+        schema = curated.read_schema(str(config.resolve(config.schema_file)))
+        columns = {feature.name: columns[feature.name] for feature in schema.feature if feature.name in columns}
+        columns |= {name: ColumnType(kind) for name, kind in curated.column_types(schema).items()}
+    return [name for name, kind in columns.items() if kind is ColumnType.STRING and name != config.data.label]
 
 
 def _has_files(config: Config, data: Data) -> bool:

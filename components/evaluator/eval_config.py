@@ -1,24 +1,11 @@
 """From a task, metric names and bounds to TFMA's EvalConfig."""
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 
 import tensorflow_model_analysis as tfma
 
-from lineage.outcome import InputError
-
-_METRICS = {
-    "multiclass": ["SparseCategoricalAccuracy", "SparseCategoricalCrossentropy"],
-    "binary": ["BinaryAccuracy", "AUC", "Precision", "Recall", "BinaryCrossentropy"],
-    "regression": ["MeanAbsoluteError", "MeanSquaredError"],
-}
-# What the report's confusion matrix is made of.
-_COUNTS = {
-    "multiclass": ["MultiClassConfusionMatrixAtThresholds"],
-    "binary": ["TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives"],
-    "regression": [],
-}
+from components.evaluator.metrics import CONFUSION_COUNTS, by_name, check_bounds, class_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +33,9 @@ def eval_config(
     Raises:
       InputError: a bounded metric is not among the metrics.
     """
-    names = ["ExampleCount", *dict.fromkeys([*_METRICS[task], *metrics]), *_COUNTS[task]]
-    by_name = {alias: name for name in names for alias in (name, snake_case(name))}
-    unknown = [name for name in bounds if name not in by_name]
-    if unknown:
-        raise InputError(
-            f"evaluator.thresholds: {', '.join(unknown)} is not among the metrics "
-            f"{', '.join(snake_case(name) for name in names[1:])}. Name one of these, or add it to evaluator.metrics."
-        )
-    bounded = {by_name[name]: bound for name, bound in bounds.items()}
+    check_bounds(task, metrics, bounds)
+    names = class_names(task, metrics)
+    bounded = {by_name(names)[name]: bound for name, bound in bounds.items()}
     if bounded:  # TFX blesses only what it could check, which on a first run bounds on changes are not
         bounded.setdefault("ExampleCount", Bounds(min=1))
     return tfma.EvalConfig(
@@ -66,13 +47,8 @@ def eval_config(
     )
 
 
-def snake_case(name: str) -> str:
-    """`SparseCategoricalAccuracy` to `sparse_categorical_accuracy`, `AUC` to `auc`: TFMA's names of results."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
 def _metric(name: str, bounds: Bounds | None) -> tfma.MetricConfig:
-    options = '{"thresholds": [0.5]}' if name in _COUNTS["binary"] else ""
+    options = '{"thresholds": [0.5]}' if name in CONFUSION_COUNTS["binary"] else ""
     if name == "MultiClassConfusionMatrixAtThresholds":
         options = '{"thresholds": [0.0]}'
     metric = tfma.MetricConfig(class_name=name, config=options)

@@ -22,7 +22,7 @@ def project(
     folder: Path, kind: str = "csv", path: str = "trees.csv", column: str = "kind", prepare: str = "null"
 ) -> Path:
     (folder / "pipeline.yaml").write_text(YAML.format(format=kind, path=path, slice=column, prepare=prepare))
-    (folder / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (folder / "model.py").write_text("def preprocessing_fn(inputs): ...\ndef build_model(inputs_spec, hp): ...\n")
     (folder / "trees.csv").write_text("kind,height\noak,3.5\nash,2.0\n")
     return folder
 
@@ -47,6 +47,45 @@ def test_no_threshold_is_refused(tmp_path: Path) -> None:
     assert "no model could ever be blessed" in message(project(tmp_path), "evaluator.thresholds={}")
 
 
+def test_a_bound_on_an_unknown_metric_is_refused_and_one_of_evaluator_metrics_is_not(tmp_path: Path) -> None:
+    text = message(project(tmp_path), "evaluator.thresholds={auc: {min: 0.7}}")
+    assert "evaluator.thresholds: auc is not among the metrics mean_absolute_error, mean_squared_error." in text
+    known = ("evaluator.metrics=[MeanSquaredLogarithmicError]",)
+    for name in ("MeanSquaredLogarithmicError", "mean_squared_logarithmic_error"):
+        checks.check(load(str(tmp_path), (*known, f"evaluator.thresholds={{{name}: {{max: 1}}}}")))
+
+
+def test_text_without_a_preprocessing_fn_is_refused_by_its_columns(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    assert message(tmp_path).startswith("kind holds text, and model.py has no preprocessing_fn: ")
+    (tmp_path / "trees.csv").write_text("zip,kind,height,place\n00501,oak,3.5,Bonn\n")
+    assert message(tmp_path).startswith("kind, place hold text, and model.py")
+
+
+def test_which_columns_are_text_is_for_a_curated_schema_to_say(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (tmp_path / "trees.csv").write_text("kind,zip,height\noak,501,3.5\n")
+    height = 'feature { name: "height" type: FLOAT }\n'
+    (tmp_path / "schema.pbtxt").write_text(height)
+    checks.check(load(str(tmp_path), ("schema=schema.pbtxt",)))
+    (tmp_path / "schema.pbtxt").write_text(height + 'feature { name: "zip" type: BYTES }\n')
+    assert message(tmp_path, "schema=schema.pbtxt").startswith("zip holds text, ")
+
+
+@pytest.mark.parametrize("header", ["pi\u00e8ces,height\n".encode("latin-1"), b"\x89PNG\x00\xff\n"])
+def test_a_header_that_is_not_utf8_is_a_sentence(tmp_path: Path, header: bytes) -> None:
+    (project(tmp_path) / "trees.csv").write_bytes(header + b"1,2\n")
+    text = message(tmp_path)
+    assert f"{tmp_path}/trees.csv, line 1: the header is not UTF-8: {header.strip().split(b',')[0]!r}. Save" in text
+
+
+def test_a_quote_that_the_first_row_never_closes_is_a_sentence(tmp_path: Path) -> None:
+    (project(tmp_path) / "trees.csv").write_text('kind,height\n"oak,3.5\n')
+    assert "Is a double quote opened and never closed?" in message(tmp_path)
+
+
 def test_an_unknown_slice_names_the_columns(tmp_path: Path) -> None:
     text = message(project(tmp_path, column="species"))
     assert "'species'" in text
@@ -65,6 +104,12 @@ def test_an_unknown_kind_of_anomaly_names_the_nearest(tmp_path: Path) -> None:
 def test_a_schema_without_the_label_is_refused(tmp_path: Path) -> None:
     (project(tmp_path) / "schema.pbtxt").write_text('feature { name: "kind" type: BYTES }\n')
     assert "'height'" in message(tmp_path, "schema=schema.pbtxt")
+
+
+def test_a_schema_that_is_not_there_is_said_once(tmp_path: Path) -> None:
+    text = message(project(tmp_path), "schema=none.pbtxt")
+    assert text.startswith(f"schema: there is no file {tmp_path}/none.pbtxt. Without `schema` it is inferred")
+    assert text.count("none.pbtxt") == 1
 
 
 @pytest.mark.parametrize(("content", "expected"), [(b"", "is empty"), (b"not gzip at all", "is not a gzip file")])
