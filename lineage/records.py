@@ -119,7 +119,7 @@ class QuantizationRecord(Record):
     `metric` names what `value` and `float_value` are (accuracy for classification: higher is better; mean absolute
     error for regression: lower is better). `drop` says how much worse the quantized model is, and `max_drop` how much
     worse it may be: for classification float accuracy - quantized accuracy (0.002 = 0.2 points); for regression
-    relative to the float model's error, (error - float error) / float error (0.009 = 0.9 % worse).
+    error - float error as a share of the error of always predicting the median label.
     """
 
     FILE_NAME = "quantization.json"

@@ -1,5 +1,6 @@
 """TFMA's results as an EvaluationRecord: metrics by slice, confusion matrix, and why a model was not blessed."""
 
+import math
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -33,6 +34,7 @@ def _slice_name(key: tuple[tuple[str, Any], ...]) -> str:
 
 def _slice(name: str, values: dict[str, Any]) -> Slice:
     numbers = {metric: value["doubleValue"] for metric, value in values.items() if "doubleValue" in value}
+    numbers |= dict.fromkeys(_undefined(numbers), math.nan)
     shown = {metric: value for metric, value in numbers.items() if metric.removesuffix(_DIFF) not in _COUNTS}
     return Slice(
         name=name,
@@ -40,6 +42,16 @@ def _slice(name: str, values: dict[str, Any]) -> Slice:
         metrics={metric: value for metric, value in shown.items() if not metric.endswith(_DIFF)},
         changes={metric.removesuffix(_DIFF): value for metric, value in shown.items() if metric.endswith(_DIFF)},
     )
+
+
+def _undefined(numbers: dict[str, float]) -> set[str]:
+    """Metrics of a binary slice that TFMA gives as 0 though there is nothing to divide by."""
+    if not all(cell in numbers for cell in _CELLS):
+        return set()
+    negatives, false_alarms, misses, positives = (numbers[cell] for cell in _CELLS)
+    no_positive, no_negative = misses + positives == 0, negatives + false_alarms == 0
+    found = {"auc": no_positive or no_negative, "recall": no_positive, "precision": false_alarms + positives == 0}
+    return {metric for metric, is_undefined in found.items() if is_undefined and metric in numbers}
 
 
 def _multiclass_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:

@@ -19,7 +19,7 @@ def size_against_float(record: QuantizationRecord) -> str:
 
 
 def drop_against_float(record: QuantizationRecord) -> str:
-    """Such as `0.2 points worse than float`, or `0.9 % worse than float` for a regression."""
+    """Such as `0.2 points worse than float`; for a regression `0.9 % of the median's error worse than float`."""
     if not math.isfinite(record.drop):
         return f"not comparable with {_FLOAT}"
     if record.drop == 0:
@@ -34,12 +34,12 @@ def allowed_drop(record: QuantizationRecord) -> str:
 
 def used_of_allowed(record: QuantizationRecord) -> float:
     """How much of the allowed drop is used up, in per cent, from 0 to 100; a drop that is no number uses all of it."""
-    if not math.isfinite(record.drop):
-        return 100.0
+    if not math.isfinite(record.drop) or not record.max_drop:
+        return 0.0 if record.drop <= 0 else 100.0
     return min(max(100 * record.drop / record.max_drop, 0.0), 100.0)
 
 
 def _amount(drop: float, record: QuantizationRecord) -> str:
     rounded = float(f"{100 * abs(drop):.3g}")
     points = "point" if rounded == 1 else "points"
-    return f"{number(rounded)} {points if is_share(record.metric) else '%'}"
+    return f"{number(rounded)} {points}" if is_share(record.metric) else f"{number(rounded)} % of the median's error"

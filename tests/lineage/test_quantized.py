@@ -31,3 +31,8 @@ def test_the_larger_model_is_called_larger(sizes: dict[str, int], expected: str)
 def test_a_drop_says_which_model_is_better(drop: float, expected: str, used: float) -> None:
     record = QUANTIZATION.model_copy(update={"drop": drop})
     assert (drop_against_float(record), used_of_allowed(record)) == (expected, used)
+
+
+@pytest.mark.parametrize(("drop", "used"), [(0.0, 0), (0.01, 100)])
+def test_nothing_is_allowed_where_the_allowed_drop_is_zero(drop: float, used: float) -> None:
+    assert used_of_allowed(QUANTIZATION.model_copy(update={"drop": drop, "max_drop": 0.0})) == used

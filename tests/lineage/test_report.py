@@ -160,7 +160,7 @@ def test_a_regression_is_shown_in_whole_numbers_and_its_drop_in_per_cent(digits:
         "135,905",
         "137,128",
         "-1,234 against the blessed model",
-        "0.9 % worse than float, where 5 % worse is allowed",
+        "0.9 % of the median's error worse than float, where 5 % of the median's error worse is allowed",
     ):
         assert expected in shown
     assert "e+0" not in shown
