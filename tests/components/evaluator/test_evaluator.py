@@ -188,7 +188,8 @@ def test_binary_metrics_and_matrix_are_those_of_scikit_learn_and_broken_bounds_a
         "model": write_model(tmp_path / "model", "score", *features),
     }
     bounds = {"auc": Bounds(min=0.99, max=1), "binary_crossentropy": Bounds(max=0.1), "recall": Bounds(min=0.1)}
-    record, blessed = evaluate(tmp_path, data, "binary", metrics=["MeanSquaredError"], bounds=bounds)
+    settings = {"metrics": ["MeanSquaredError"], "slices": [LABEL], "bounds": bounds}
+    record, blessed = evaluate(tmp_path, data, "binary", **settings)
 
     auc, loss = sklearn.metrics.roc_auc_score(labels, scores), sklearn.metrics.log_loss(labels, scores)
     assert record.overall == {
@@ -207,6 +208,10 @@ def test_binary_metrics_and_matrix_are_those_of_scikit_learn_and_broken_bounds_a
         f"auc is {record.overall['auc']:.4f}, at least 0.99 and at most 1 is required",
         f"binary_crossentropy is {loss:.4f}, at most 0.1 is required",
     ]
+
+    zeros, ones = (part.metrics for part in record.slices if part.name)
+    assert np.isnan([zeros["auc"], ones["auc"], zeros["recall"]]).all(), "one class has no such thing"
+    assert np.isfinite([ones["recall"], zeros["precision"]]).all()
 
 
 def test_regression_metrics_are_those_of_scikit_learn_and_without_a_bound_nothing_is_blessed(tmp_path: Path) -> None:
