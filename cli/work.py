@@ -8,7 +8,7 @@ from cli.outcome import print_outcome
 from cli.progress import watch
 from cli.quiet import quiet
 from cli.scratch import scratch
-from lineage.store import make_run_folder
+from lineage.store import SCRATCH, make_run_folder
 from pipeline import checks
 from pipeline.config import Config, load
 from pipeline.prepare import prepare
@@ -26,7 +26,7 @@ def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides =
     planned = plan(config, root.absolute())
     log_file = make_run_folder(planned.root, planned.run_id) / "log.txt"
     try:
-        with quiet(log_file) as terminal, scratch(planned.folder / "tmp"):
+        with quiet(log_file) as terminal, scratch(planned.folder / SCRATCH):
             console = Console(file=terminal, soft_wrap=True)
             verb = "Continuing" if planned.continued else "Running"
             console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)

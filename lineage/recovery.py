@@ -11,7 +11,7 @@ from lineage.nodes import GIVEN_UP, UNFINISHED
 from lineage.outcome import State
 from lineage.recording import Key, finish_run
 from lineage.runs import Run, executions_of, is_alive, read_run, run_contexts
-from lineage.store import NODE, RUN, pipeline_root
+from lineage.store import NODE, RUN, SCRATCH, pipeline_root
 
 
 def interrupted_run(store: MetadataStore, root: Path, pipeline: str, fingerprint: str) -> Run | None:
@@ -50,6 +50,7 @@ def abandon(store: MetadataStore, root: Path, run: Run) -> None:
                 _remove_working_folders(node_folder)
             execution.last_known_state = mlmd.Execution.FAILED
             execution.custom_properties[GIVEN_UP].int_value = 1
+        shutil.rmtree(run.folder / SCRATCH, ignore_errors=True)
         store.put_executions([execution for _, execution in unfinished])
         finish_run(store, run.id, State.FAILED, "interrupted")
 

@@ -18,6 +18,10 @@ RUN = "pipeline_run"
 NODE = "node"
 
 
+# Temporary files of a run, in its folder.
+SCRATCH = "tmp"
+
+
 def database(root: Path) -> Path:
     """The SQLite file of the store."""
     return root / "metadata.sqlite"
