@@ -46,7 +46,7 @@ class Executor(base_executor.BaseExecutor):
         ]
         _refuse([anomaly for anomaly in anomalies if not anomaly.allowed])
         for anomaly in anomalies:
-            logging.getLogger("slipway").warning("allowed anomaly: %s", _line(anomaly))
+            logging.getLogger("slipway").warning("allowed anomaly: %s", f"{anomaly.heading}: {anomaly.description}")
         DataGateRecord(anomalies=anomalies).save(artifact_utils.get_single_uri(output_dict[BLESSING_KEY]))
 
 
@@ -84,15 +84,10 @@ def _refuse(anomalies: list[Anomaly]) -> None:
     if not anomalies:
         return
     count = f"{len(anomalies)} anomal{'ies' if len(anomalies) > 1 else 'y'}"
-    lines = "\n".join(f"  {_line(anomaly)}" for anomaly in anomalies)
+    lines = "\n".join(f"  {f'{anomaly.heading}: {anomaly.description}'}" for anomaly in anomalies)
     names = sorted({f"{anomaly.column}:{anomaly.kind}".lstrip(":") for anomaly in anomalies})
     them = "them by their names" if len(names) > 1 else "it by its name"
     raise GateRefused(
         f"The data is not what its schema says: {count}.\n{lines}\n"
         f"Correct the data or the schema, or allow {them} in pipeline.yaml: data_gate: {{allow: {json.dumps(names)}}}"
     )
-
-
-def _line(anomaly: Anomaly) -> str:
-    where = f"column {anomaly.column!r}" if anomaly.column else "the split as a whole"
-    return f"split {anomaly.split!r}, {where}: {anomaly.kind}: {anomaly.description}"
