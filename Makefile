@@ -25,7 +25,7 @@ demo: setup  ## from handwritten digits to a served, quantized model
 	$(BIN)/slipway run examples/digits
 
 test: lint  ## all checks and tests, as CI runs them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 bench: setup  ## paired comparisons with what they stand beside: medians and ratios
 	$(BIN)/python -m benchmarks.example_gen

@@ -46,7 +46,7 @@ class Executor(base_executor.BaseExecutor):
         ]
         _refuse([anomaly for anomaly in anomalies if not anomaly.allowed])
         for anomaly in anomalies:
-            logging.getLogger("slipway").warning("allowed anomaly: %s", f"{anomaly.heading}: {anomaly.description}")
+            logging.getLogger("slipway").warning("allowed anomaly: %s: %s", anomaly.heading, anomaly.description)
         DataGateRecord(anomalies=anomalies).save(artifact_utils.get_single_uri(output_dict[BLESSING_KEY]))
 
 
@@ -84,7 +84,7 @@ def _refuse(anomalies: list[Anomaly]) -> None:
     if not anomalies:
         return
     count = f"{len(anomalies)} anomal{'ies' if len(anomalies) > 1 else 'y'}"
-    lines = "\n".join(f"  {f'{anomaly.heading}: {anomaly.description}'}" for anomaly in anomalies)
+    lines = "\n".join(f"  {anomaly.heading}: {anomaly.description}" for anomaly in anomalies)
     names = sorted({f"{anomaly.column}:{anomaly.kind}".lstrip(":") for anomaly in anomalies})
     them = "them by their names" if len(names) > 1 else "it by its name"
     raise GateRefused(
