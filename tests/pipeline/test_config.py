@@ -28,7 +28,7 @@ def test_a_minimal_config_gets_the_documented_defaults(tmp_path: Path) -> None:
     config = load(str(write(tmp_path)))
     assert config.data.splits == {"train": 8, "eval": 1, "test": 1}
     assert config.resolve(config.model) == tmp_path / "model.py"
-    assert config.destination(Path("/root")) == Path("/root/serving/iris")
+    assert config.destination(Path("/data")) == Path("/data/serving/iris")
 
 
 def test_an_override_is_yaml_and_reaches_nested_fields(tmp_path: Path) -> None:
