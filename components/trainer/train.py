@@ -35,11 +35,12 @@ class Training:
     train: Split
     validation: Split
 
-    def build(self, dtype_policy: str) -> model.Built:
-        """A new compiled model under a Keras dtype policy; under the strategy whose scope is entered."""
-        keras.backend.clear_session()  # or names would count on from models before: auc_1, dense_7
+    def build(self, dtype_policy: str, strategy: tf.distribute.Strategy | None = None) -> model.Built:
+        """A new compiled model under a Keras dtype policy, its variables on the devices of the strategy."""
+        # Else names would count on from models before: auc_1, dense_7. Not inside the scope, which it would break.
+        keras.backend.clear_session()
         keras.utils.set_random_seed(self.settings.seed)
-        with precision.policy(dtype_policy):
+        with (strategy or tf.distribute.get_strategy()).scope(), precision.policy(dtype_policy):
             return model.build(self.module, self.inputs, task=self.task, settings=self.settings)
 
 
@@ -59,8 +60,7 @@ def train(training: Training, checkpoint_folder: Path, model_run: str) -> tuple[
     strategy = make_strategy(settings)
     checkpoints = Checkpoints(checkpoint_folder, settings.checkpoint.keep)
     dtype_policy = checkpoints.choose_once("precision", lambda: _precision(training, strategy))
-    with strategy.scope():
-        built = training.build(dtype_policy)
+    built = training.build(dtype_policy, strategy)
     loop = Loop(
         Job(built, training.train, training.validation, settings, strategy), checkpoints, [tensorboard(model_run)]
     )
@@ -92,8 +92,7 @@ def _precision(training: Training, strategy: tf.distribute.Strategy) -> str:
 
 def _seconds_per_step(training: Training, strategy: tf.distribute.Strategy, dtype_policy: str) -> float:
     settings = training.settings
-    with strategy.scope():
-        built = training.build(dtype_policy)
+    built = training.build(dtype_policy, strategy)
     order = Order(len(training.train), settings.batch_size, strategy.num_replicas_in_sync, settings.seed)
     data = batches(training.train, order, strategy)
     step = TrainStep(built.model, strategy, accumulate=settings.accumulate, skip_nan=True)

@@ -1,14 +1,14 @@
-"""A training that can be killed: `python -m tests.components.trainer.resumable FOLDER [WRITE]` trains, continuing from
-the checkpoints in FOLDER, and leaves the weights as FOLDER/weights.npz. With WRITE it kills itself (-9) in the middle
-of its WRITE-th write of a file of a checkpoint.
+"""A training that can be killed: `python -m tests.components.trainer.resumable FOLDER` trains, continuing from the
+checkpoints in FOLDER, and leaves the weights as FOLDER/weights.npz. With `--die-in-write N` it kills itself (-9) in the
+middle of its N-th write of a file of a checkpoint.
 
 Everything that a resume can get wrong is in the model: dropout and augmentation seeds, batch statistics, a schedule,
 momentum, early stopping.
 """
 
+import argparse
 import os
 import signal
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,12 +67,19 @@ def die_in_write(number: int) -> None:
     checkpoint._sync = sync_or_die
 
 
-def main(folder: Path, write: int) -> None:
+def main(folder: Path, write: int, replicas: int) -> None:
     """Trains to the end, if it is let."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
     if write:
         die_in_write(write)
     settings = TrainerSettings(
-        epochs=8, batch_size=16, accumulate=2, early_stopping=3, checkpoint={"every_steps": 3, "keep": 2}
+        epochs=8,
+        batch_size=16,
+        accumulate=2,
+        strategy="mirrored" if replicas > 1 else "one_device",
+        early_stopping=3,
+        checkpoint={"every_steps": 3, "keep": 2},
     )
     module = SimpleNamespace(build_model=build_model, optimizer=optimizer)
     inputs = {"image": tf.TensorSpec([None, 6, 6, 1], tf.float32, name="image")}
@@ -85,4 +92,9 @@ def main(folder: Path, write: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if sys.argv[2:] else 0)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--die-in-write", type=int, default=0)
+    parser.add_argument("--replicas", type=int, default=1)
+    arguments = parser.parse_args()
+    main(arguments.folder, arguments.die_in_write, arguments.replicas)

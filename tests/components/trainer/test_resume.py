@@ -58,7 +58,7 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, np.ndar
 
 def test_killed_inside_the_writes_of_checkpoints(tmp_path: Path, undisturbed: dict[str, np.ndarray]) -> None:
     for write in ("4", "1", "8"):
-        assert start(tmp_path, write).wait() == -signal.SIGKILL
+        assert start(tmp_path, "--die-in-write", write).wait() == -signal.SIGKILL
     assert list((tmp_path / "checkpoints").glob("step-*")), "there is something to resume"
     assert_identical(finish(tmp_path), undisturbed)
 
@@ -71,3 +71,15 @@ def test_sigterm_saves_at_once_and_ends_the_process(tmp_path: Path, undisturbed:
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert_identical(finish(tmp_path), undisturbed)
+
+
+def test_two_replicas_train_and_resume_to_the_same_weights(tmp_path: Path) -> None:
+    folders = left_alone, killed = tmp_path / "left alone", tmp_path / "killed"
+    assert start(left_alone, "--replicas", "2").wait() == 0
+    assert start(killed, "--replicas", "2", "--die-in-write", "5").wait() == -signal.SIGKILL
+    assert start(killed, "--replicas", "2").wait() == 0
+    first, second = (dict(np.load(folder / "weights.npz")) for folder in folders)
+    assert first["val_loss"].min() < 0.9 * first["val_loss"][0]  # it learns
+    # What a metric has summed so far is stored as one number for all replicas, so that its last bit may differ.
+    np.testing.assert_allclose(first.pop("loss"), second.pop("loss"), rtol=1e-6)
+    assert_identical(first, second)
