@@ -29,6 +29,7 @@ test: lint  ## all checks and tests, as CI runs them
 
 bench: setup  ## paired comparisons with what they stand beside: medians and ratios
 	$(BIN)/python -m benchmarks.example_gen
+	$(BIN)/python -m benchmarks.training
 
 lint: setup  ## style, types and the direction of imports
 	$(BIN)/ruff check
