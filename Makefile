@@ -8,7 +8,8 @@ INPUTS := Makefile requirements.lock pyproject.toml setup.py \
 # Versions for all supported Pythons at once, with hashes and without the address of any index.
 LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples --extra dev \
         --generate-hashes --no-emit-index-url --no-header pyproject.toml
-UV := $(firstword $(wildcard .uv/bin/uv) uv)
+# Asked by the shell when a recipe runs: set-up may just have brought it.
+UV = $$([ -x .uv/bin/uv ] && echo .uv/bin/uv || echo uv)
 
 .PHONY: help setup demo test bench lint format lock lock-check clean
 

@@ -75,7 +75,8 @@ class TrainStep:
     def _one(self, batch: Batch) -> None:
         gradients, finite = self._strategy.run(self._gradients, args=(batch,))
         finite = self._strategy.experimental_local_results(finite)[0]  # equal on all replicas: it is of the sum
-        if self._scales_loss or (finite and self.broken < 0):  # it leaves the step out by itself, and lowers its scale
+        # A LossScaleOptimizer leaves a step out by itself, and lowers its scale.
+        if self._scales_loss or (finite and self.broken < 0):
             self._apply(gradients)
         if finite:
             self.skipped_in_a_row.assign(0)
@@ -142,6 +143,9 @@ class TrainStep:
             loss *= self._replicas
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
+        if self._scales_loss or self._skip_nan:  # a step that is left out must not make the epoch's loss NaN
+            seen = tf.math.is_finite(loss)
+            loss, size = tf.where(seen, loss, 0), tf.where(seen, size, 0)
         if self._replicas == 1 or size > 0:
             self._count(x, labels, predictions, loss, size)
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
