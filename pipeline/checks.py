@@ -100,6 +100,9 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_text,
 )
 
+# Those that read the data, which a script of the config may have to make first.
+DATA_CHECKS = (check_data, check_text)
+
 _LABELS = {"multiclass": "the class, 0 to K-1", "binary": "0 or 1", "regression": "the value to predict"}
 _EXAMPLE_BOUND = {
     "multiclass": "sparse_categorical_accuracy: {min: 0.9}",
