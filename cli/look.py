@@ -30,9 +30,8 @@ def runs(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
     for column in ("run", "state", "started (UTC)", "time"):
         table.add_column(column, justify="right" if column == "time" else "left")
     for run in found:
-        seconds = (run.finished - run.started).total_seconds() if run.finished else None
         state = f"[{STYLES[run.state]}]{run.state}[/]"
-        table.add_row(run.id, state, f"{run.started:%Y-%m-%d %H:%M:%S}", duration(seconds))
+        table.add_row(run.id, state, f"{run.started:%Y-%m-%d %H:%M:%S}", duration(run.seconds))
     Console(soft_wrap=True).print(table, highlight=False)
 
 

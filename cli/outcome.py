@@ -14,8 +14,7 @@ from lineage.summary import Summary, summarize
 def print_outcome(run: Run, report: Path | None, console: Console) -> None:
     """Prints verdict, headline numbers and where to look."""
     summary = summarize(run)
-    seconds = (run.finished - run.started).total_seconds() if run.finished else None
-    console.print(f"\n[{STYLES[run.state]} bold]{run.state}[/] {run.id} {duration(seconds)}", highlight=False)
+    console.print(f"\n[{STYLES[run.state]} bold]{run.state}[/] {run.id} {duration(run.seconds)}", highlight=False)
     if run.reason:
         console.print(run.reason, highlight=False, markup=False)
     facts = _facts(run, summary, report)

@@ -90,6 +90,13 @@ def input_specs(spec: FeatureSpec, label: str) -> dict[str, tf.TensorSpec]:
     }
 
 
+def records(examples: list[Artifact], split: str) -> tf.data.TFRecordDataset:
+    """The serialized tf.Examples of a split, in the order of its files."""
+    folders = artifact_utils.get_split_uris(examples, split)
+    files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
+    return tf.data.TFRecordDataset(files, compression_type="GZIP")
+
+
 def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: str) -> Split:
     """Reads one split of the Examples into memory.
 
@@ -98,10 +105,8 @@ def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: s
     """
     if label not in spec:
         raise InputError(f"The label {label!r} is not among the features {', '.join(sorted(spec))}.")
-    folders = artifact_utils.get_split_uris(examples, split)
-    files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_PARSE_BATCH)
-    parsed = list(records.map(lambda batch: tf.io.parse_example(batch, dict(spec))))
+    batches = records(examples, split).batch(_PARSE_BATCH)
+    parsed = list(batches.map(lambda batch: tf.io.parse_example(batch, dict(spec))))
     if not parsed:
         raise InputError(f"The split {split!r} has no examples. Give more data, or a larger share in data.splits.")
     columns = {name: tf.concat([batch[name] for batch in parsed], axis=0) for name in spec}

@@ -45,6 +45,11 @@ class Run:
     edges: tuple[tuple[str, str], ...]
     folder: Path
 
+    @property
+    def seconds(self) -> float | None:
+        """From the start to the end; None for a run that has not ended."""
+        return (self.finished - self.started).total_seconds() if self.finished else None
+
     def artifacts(self, type_name: str) -> list[ArtifactRef]:
         """All artifacts of an MLMD type that the run made or took from the cache."""
         return [artifact for node in self.nodes for artifact in node.artifacts if artifact.type == type_name]

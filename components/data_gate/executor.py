@@ -10,11 +10,11 @@ from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as keys
-from tfx.utils import io_utils
 
 from components.data_gate.allowed import is_allowed
 from components.data_gate.anomalies import read_anomalies
 from components.data_gate.offenders import DOMAIN_KINDS, Counts, Offence, count_offenders
+from components.dataset import read_schema
 from lineage.outcome import GateRefused
 from lineage.records import Anomaly, DataGateRecord
 
@@ -37,7 +37,7 @@ class Executor(base_executor.BaseExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         allow = json.loads(exec_properties[ALLOW_KEY])
         found = read_anomalies(artifact_utils.get_single_instance(input_dict[keys.ANOMALIES_KEY]))
-        schema = _read_schema(artifact_utils.get_single_uri(input_dict[keys.SCHEMA_KEY]))
+        schema = read_schema(artifact_utils.get_single_instance(input_dict[keys.SCHEMA_KEY]))
         anomalies = [
             anomaly.model_copy(update={"allowed": is_allowed(anomaly, allow)})
             for anomaly in _with_values(
@@ -48,10 +48,6 @@ class Executor(base_executor.BaseExecutor):
         for anomaly in anomalies:
             logging.getLogger("slipway").warning("allowed anomaly: %s: %s", anomaly.heading, anomaly.description)
         DataGateRecord(anomalies=anomalies).save(artifact_utils.get_single_uri(output_dict[BLESSING_KEY]))
-
-
-def _read_schema(folder: str) -> schema_pb2.Schema:
-    return io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(folder))
 
 
 def _with_values(anomalies: list[Anomaly], examples: types.Artifact, schema: schema_pb2.Schema) -> list[Anomaly]:

@@ -4,13 +4,13 @@ After a change of columns, types or classes it does not, and TFMA would fail in 
 """
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
+
+from components import dataset
 
 log = logging.getLogger("slipway.evaluator")
 
@@ -18,12 +18,12 @@ _SIGNATURE = "serve_examples"
 _EXAMPLES = 10
 
 
-def can_compare(input_dict: dict[str, list[Artifact]]) -> bool:
-    """Asks both models about a few examples; says to the user why the blessed one is left out, where it is."""
+def can_compare(input_dict: dict[str, list[Artifact]], split: str) -> bool:
+    """Asks both models about a few examples of the split; tells the user why the blessed one is left out, if it is."""
     baselines = input_dict.get("baseline_model") or []
     if not baselines:
         return True
-    records = _records(input_dict["examples"])
+    records = next(iter(dataset.records(input_dict["examples"], split).batch(_EXAMPLES)))
     expected = _answer(input_dict["model"][0], records)
     try:
         answer = _answer(baselines[0], records)
@@ -35,12 +35,6 @@ def can_compare(input_dict: dict[str, list[Artifact]]) -> bool:
         log.warning("The blessed model is not compared with: it answers %s values.", shapes)
         return False
     return True
-
-
-def _records(examples: list[Artifact]) -> tf.Tensor:
-    folders = artifact_utils.get_split_uris(examples, "test")
-    files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
-    return next(iter(tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_EXAMPLES)))
 
 
 def _answer(model: Artifact, records: tf.Tensor) -> Any:

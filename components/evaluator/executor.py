@@ -21,9 +21,9 @@ class Executor(tfx_evaluator.Executor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes the outputs `evaluation` and `blessing`."""
-        if not compatibility.can_compare(input_dict):
+        [split] = json_utils.loads(exec_properties["example_splits"])
+        if not compatibility.can_compare(input_dict, split):
             input_dict = {**input_dict, "baseline_model": []}
         super().Do(input_dict, output_dict, exec_properties)
         evaluation = get_single_instance(output_dict[constants.EVALUATION_KEY]).uri
-        [split] = json_utils.loads(exec_properties["example_splits"])
         summary.summarize(evaluation, split, has_baseline=bool(input_dict.get("baseline_model"))).save(evaluation)

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tfx.types import artifact_utils
 from tfx.types.artifact import Artifact
 
+from components import dataset
 from lineage.outcome import InputError
 
 Array = np.ndarray[Any, Any]
@@ -36,9 +36,7 @@ def read_examples(artifacts: list[Artifact], split: str) -> Iterator[bytes]:
     known = sorted(set.intersection(*(set(artifact_utils.decode_split_names(a.split_names)) for a in artifacts)))
     if split not in known:
         raise InputError(f"The examples have no split {split!r}; choose one of: {', '.join(known)}.")
-    folders = artifact_utils.get_split_uris(artifacts, split)
-    files = [str(file) for folder in folders for file in sorted(Path(folder).iterdir())]
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").as_numpy_iterator()
+    records = dataset.records(artifacts, split).as_numpy_iterator()
     first = next(records, None)
     if first is None:
         raise InputError(f"The split {split!r} has no examples; the serving check needs at least one.")

@@ -56,7 +56,7 @@ def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, se
         _synchronize_statistics(model)
     if not model.compiled:
         model.compile(
-            optimizer=_hook(module, "optimizer", hp, lambda: keras.optimizers.Adam()),
+            optimizer=_hook(module, "optimizer", hp, keras.optimizers.Adam),
             loss=_hook(module, "loss", hp, _LOSSES[task]),
             metrics=module.metrics() if hasattr(module, "metrics") else [metric() for metric in _METRICS[task]],
         )
@@ -85,11 +85,15 @@ def _hook(module: ModuleType, name: str, hp: Hyperparameters, default: Any) -> A
     return getattr(module, name)(dict(hp)) if hasattr(module, name) else default()
 
 
+def _zeros(inputs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+    """Two rows of zeros, or empty strings."""
+    return {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()}
+
+
 def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
-    """Calls the model once on two rows of zeros (empty strings): it also builds a subclassed model."""
-    rows = {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()}
+    """Calls the model once: it also builds a subclassed model."""
     try:
-        call(model, rows)
+        call(model, _zeros(inputs))
     except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error
@@ -123,7 +127,6 @@ def _check_plateau(optimizer: keras.Optimizer, settings: TrainerSettings) -> Non
 
 
 def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], task: str) -> None:
-    rows = as_input({name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()})
     labels = tf.zeros([2], tf.float32 if task == "regression" else tf.int64)
-    model._symbolic_build(data_batch=(rows, labels))
+    model._symbolic_build(data_batch=(as_input(_zeros(inputs)), labels))
     model.optimizer.build(model.trainable_variables)

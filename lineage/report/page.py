@@ -69,7 +69,7 @@ def _content(run: Run, findings: Findings) -> dict[str, object]:
         "run": run,
         "found": findings,
         "verdict": wording.verdict(run),
-        "seconds": (run.finished - run.started).total_seconds() if run.finished else None,
+        "seconds": run.seconds,
         "pushed": pushed,
         "tflite": _tflite(Path(pushed)) if pushed else [],
         "whole": _whole(evaluation) if evaluation else None,
