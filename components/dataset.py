@@ -7,6 +7,7 @@ arrays in memory.
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -22,13 +23,22 @@ FeatureSpec = Mapping[str, tf.io.FixedLenFeature | tf.io.VarLenFeature]
 _PARSE_BATCH = 4096
 
 
+class Rows(NamedTuple):
+    """Some examples: features `[m, ...]` by name, labels `[m]`, weights `[m]` float32, or `()` where all weigh 1."""
+
+    features: dict[str, tf.Tensor]
+    labels: tf.Tensor
+    weights: tf.Tensor | tuple[()] = ()
+
+
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Features `[n, ...]` by name and labels `[n]` of the split `name`."""
+    """Features `[n, ...]` by name, labels `[n]` and weights `[n]` or `()` of the split `name`."""
 
     name: str
     features: dict[str, tf.Tensor]
     labels: tf.Tensor
+    weights: tf.Tensor | tuple[()] = ()
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -44,9 +54,10 @@ class Split:
                         "numbers. Correct the data, or fill them in preprocessing_fn."
                     )
 
-    def take(self, rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Features and labels of some rows, by number."""
-        return {name: tf.gather(column, rows) for name, column in self.features.items()}, tf.gather(self.labels, rows)
+    def take(self, numbers: tf.Tensor) -> Rows:
+        """Some rows, by number."""
+        everything = Rows(self.features, self.labels, self.weights)
+        return tf.nest.map_structure(lambda column: tf.gather(column, numbers), everything)
 
 
 def read_schema(artifact: Artifact) -> schema_pb2.Schema:

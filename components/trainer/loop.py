@@ -157,9 +157,9 @@ class Loop:
             rows = [
                 self._order.rows(tf.constant(broken, tf.int64), tf.constant(r, tf.int64)) for r in range(self._replicas)
             ]
-            features, labels = self._train.take(tf.concat([part[:count] for part, count in rows], axis=0))
-            what = diagnose(self._model, features, labels)
-            saved = self._checkpoints.save_batch(broken, features, labels)
+            batch = self._train.take(tf.concat([part[:count] for part, count in rows], axis=0))
+            what = diagnose(self._model, batch)
+            saved = self._checkpoints.save_batch(broken, batch.features, batch.labels)
             raise NotFiniteError(
                 f"Step {broken + 1}: not finite is {what}. Its batch is in {saved}. Lower the learning rate, clip the "
                 "gradient (clip_norm), or leave such steps out (on_nan: skip)."

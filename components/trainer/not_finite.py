@@ -1,11 +1,10 @@
 """A gradient that is not finite: which layer it is in."""
 
-from collections.abc import Mapping
-
 import keras
 import numpy as np
 import tensorflow as tf
 
+from components.dataset import Rows
 from components.trainer.model import as_input
 
 
@@ -13,11 +12,11 @@ class NotFiniteError(Exception):
     """A training that cannot go on: what is not finite, at which step, and what to do."""
 
 
-def diagnose(model: keras.Model, features: Mapping[str, tf.Tensor], labels: tf.Tensor) -> str:
+def diagnose(model: keras.Model, rows: Rows) -> str:
     """The first thing that is not finite on these rows: the loss, else the first variable by its gradient."""
     with tf.GradientTape() as tape:
-        predictions = model(as_input(features), training=True)
-        loss = model.compute_loss(y=labels, y_pred=predictions, training=True)
+        predictions = model(as_input(rows.features), training=True)
+        loss = model.compute_loss(y=rows.labels, y_pred=predictions, training=True)
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None and not np.isfinite(tf.convert_to_tensor(gradient).numpy()).all():

@@ -5,11 +5,18 @@ Nothing of an iterator has to be saved: training goes on from step n with the ba
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.dataset import Split
+from components.dataset import Rows, Split
+
+
+class Batch(NamedTuple):
+    """A replica's part of a step: its rows, and how many of them count (int64)."""
+
+    rows: Rows
+    count: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +66,7 @@ def batches(
     first_step: int = 0,
     augment: Callable[..., Any] | None = None,
 ) -> Any:
-    """An endless iterator of (features by name, labels, count) from a step on, a part for each replica.
+    """An endless iterator of Batch from a step on, one for each replica.
 
     Args:
       split: The examples, in memory.
@@ -70,13 +77,14 @@ def batches(
         [2], is for TensorFlow's stateless random functions and is a function of the order's seed and the step.
     """
 
-    def gather(number: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        rows, count = order.rows(number // order.replicas, number % order.replicas)
-        features, labels = split.take(rows)
+    def gather(number: tf.Tensor) -> Batch:
+        numbers, count = order.rows(number // order.replicas, number % order.replicas)
+        rows = split.take(numbers)
         if augment is not None:
             seed = tf.stack([order.seed, tf.cast(number, tf.int32)])
-            features, labels = augment(features, labels, seed)
-        return features, labels, count
+            features, labels = augment(rows.features, rows.labels, seed)
+            rows = rows._replace(features=features, labels=labels)
+        return Batch(rows, count)
 
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)

@@ -11,9 +11,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.dataset import Rows
 from components.trainer.model import as_input, base_optimizer
-
-Batch = tuple[Mapping[str, tf.Tensor], tf.Tensor, tf.Tensor]
+from components.trainer.order import Batch
 
 
 class TrainStep:
@@ -65,12 +65,11 @@ class TrainStep:
             self._strategy.run(self._evaluate, args=(next(batches),))
 
     def _evaluate(self, batch: Batch) -> None:
-        features, labels, count = batch
-        x = as_input(features)
+        x, labels = as_input(batch.rows.features), batch.rows.labels
         predictions = self._model(x, training=False)
         loss = self._model.compute_loss(x=x, y=labels, y_pred=predictions, training=False) * self._replicas
-        if self._replicas == 1 or count > 0:
-            self._count(x, labels, predictions, loss, count)
+        if self._replicas == 1 or batch.count > 0:
+            self._count(x, labels, predictions, loss, batch.count)
 
     def _one(self, batch: Batch) -> None:
         gradients, finite = self._strategy.run(self._gradients, args=(batch,))
@@ -94,47 +93,44 @@ class TrainStep:
 
     def _gradients(self, batch: Batch) -> tuple[list[tf.Tensor], tf.Tensor]:
         """The gradient of the mean loss over the global batch, the same on every replica, and whether it is finite."""
-        features, labels, count = batch
-        rows = tf.shape(labels, tf.int64)[0]
+        rows, count = batch
         if self._replicas == 1 and self._accumulate == 1:
-            gradients = self._of_part(features, labels, count)
+            gradients = self._of_part(rows, count)
         elif self._replicas == 1:
-            gradients = _divided(self._summed(features, labels, rows), rows)
+            gradients = _divided(self._summed(rows, count), count)
         else:  # unrolled: a synchronized BatchNormalization cannot be in a tf.while_loop
-            parts = [self._of_slice(features, labels, rows, count, part) for part in range(self._accumulate)]
+            parts = [self._of_slice(rows, count, part) for part in range(self._accumulate)]
             sums = [tf.add_n(gradients) for gradients in zip(*parts, strict=True)]
             context = tf.distribute.get_replica_context()
             *sums, total = context.all_reduce(tf.distribute.ReduceOp.SUM, [*sums, tf.cast(count, tf.float32)])
             gradients = _divided(sums, total)
         return gradients, tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
 
-    def _summed(self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, rows: tf.Tensor) -> list[tf.Tensor]:
+    def _summed(self, rows: Rows, count: tf.Tensor) -> list[tf.Tensor]:
         sums = [tf.zeros(variable.shape, variable.dtype) for variable in self._model.trainable_variables]
-        for part in tf.range(tf.minimum(tf.constant(self._accumulate, tf.int64), rows)):
-            more = self._of_slice(features, labels, rows, rows, part)
+        for part in tf.range(tf.minimum(tf.constant(self._accumulate, tf.int64), count)):
+            more = self._of_slice(rows, count, part)
             sums = [total + gradient for total, gradient in zip(sums, more, strict=True)]
         return sums
 
-    def _of_slice(
-        self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, rows: tf.Tensor, count: tf.Tensor, part: Any
-    ) -> list[tf.Tensor]:
+    def _of_slice(self, rows: Rows, count: tf.Tensor, part: Any) -> list[tf.Tensor]:
         """Size times the gradient of micro-batch `part`.
 
         An empty one, of a batch with fewer rows than parts, takes a row and counts 0.
         """
-        parts = tf.minimum(tf.constant(self._accumulate, tf.int64), rows) if self._replicas == 1 else self._accumulate
-        low, high = rows * part // parts, rows * (part + 1) // parts
+        there = tf.shape(rows.labels, tf.int64)[0]
+        parts = tf.minimum(tf.constant(self._accumulate, tf.int64), there) if self._replicas == 1 else self._accumulate
+        low, high = there * part // parts, there * (part + 1) // parts
         size = tf.where(count > 0, high - low, 0)
-        low = tf.minimum(low, rows - 1)
+        low = tf.minimum(low, there - 1)
         high = tf.maximum(high, low + 1)
-        rows_of_part = {name: value[low:high] for name, value in features.items()}
-        gradients = self._of_part(rows_of_part, labels[low:high], size)
+        gradients = self._of_part(tf.nest.map_structure(lambda column: column[low:high], rows), size)
         # Weighted here, in float32: in the loss it would multiply what float16 has to hold.
         return [gradient * tf.cast(size, gradient.dtype) for gradient in gradients]
 
-    def _of_part(self, features: Mapping[str, tf.Tensor], labels: tf.Tensor, size: tf.Tensor) -> list[tf.Tensor]:
+    def _of_part(self, rows: Rows, size: tf.Tensor) -> list[tf.Tensor]:
         """The gradient of the mean loss over some rows; the metrics see them too, where size is not 0."""
-        model, x = self._model, as_input(features)
+        model, x, labels = self._model, as_input(rows.features), rows.labels
         with tf.GradientTape() as tape:
             predictions = model(x, training=True)
             # Keras divides by the number of replicas; the mean over these rows is what is weighted here.

@@ -65,9 +65,9 @@ def reference(optimizer: keras.Optimizer, policy: str) -> list[np.ndarray]:
     order = Order(ROWS, BATCH, 1, SEED)
     rows = batches(data(), order, tf.distribute.get_strategy())
     for _ in range(EPOCHS * order.steps_per_epoch):
-        features, labels, _ = next(rows)
+        batch = next(rows).rows
         with tf.GradientTape() as tape:
-            loss = optimizer.scale_loss(mean_loss(labels, net(features["x"], training=True)))
+            loss = optimizer.scale_loss(mean_loss(batch.labels, net(batch.features["x"], training=True)))
         optimizer.apply(tape.gradient(loss, net.trainable_variables), net.trainable_variables)
     return net.get_weights()
 

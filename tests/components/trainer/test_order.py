@@ -17,7 +17,7 @@ def rows(order: Order, first: int = 0, steps: int = STEPS) -> list[list[int]]:
     """Row numbers of each step, over all replicas."""
     split = Split("train", {"row": tf.range(ROWS)}, tf.range(ROWS))
     data = batches(split, Order(ROWS, BATCH, 1, order.seed), tf.distribute.get_strategy(), first)
-    return [next(data)[0]["row"].numpy().tolist() for _ in range(steps)]
+    return [next(data).rows.features["row"].numpy().tolist() for _ in range(steps)]
 
 
 def flat(lists: list[list[int]]) -> list[int]:
