@@ -24,16 +24,24 @@ _PARSE_BATCH = 4096
 
 
 class Rows(NamedTuple):
-    """Some examples: features `[m, ...]` by name, labels `[m]`, weights `[m]` float32, or `()` where all weigh 1."""
+    """Some examples: features `[m, ...]` by name, labels `[m]`, or `[m, k]` where each row has k, weights `[m]`.
+
+    Weights are float32, or `()` where all weigh 1.
+    """
 
     features: dict[str, tf.Tensor]
     labels: tf.Tensor
     weights: tf.Tensor | tuple[()] = ()
 
+    @property
+    def sample_weight(self) -> tf.Tensor | None:
+        """The weights as Keras takes them."""
+        return None if isinstance(self.weights, tuple) else self.weights
+
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Features `[n, ...]` by name, labels `[n]` and weights `[n]` or `()` of the split `name`."""
+    """Features `[n, ...]` by name, labels `[n]` or `[n, k]`, and weights `[n]` or `()` of the split `name`."""
 
     name: str
     features: dict[str, tf.Tensor]
@@ -92,12 +100,12 @@ def model_spec(schema: schema_pb2.Schema, transform: tft.TFTransformOutput | Non
     return spec
 
 
-def input_specs(spec: FeatureSpec, label: str) -> dict[str, tf.TensorSpec]:
-    """The model's inputs by name: `[batch, ...]` tensors."""
+def input_specs(spec: FeatureSpec, label: str, weight: str | None = None) -> dict[str, tf.TensorSpec]:
+    """The model's inputs by name, all but the label and the weight: `[batch, ...]` tensors."""
     return {
         name: tf.TensorSpec([None, *feature.shape], feature.dtype, name=name)
         for name, feature in sorted(spec.items())
-        if name != label
+        if name not in (label, weight)
     }
 
 
@@ -108,18 +116,51 @@ def records(examples: list[Artifact], split: str) -> tf.data.TFRecordDataset:
     return tf.data.TFRecordDataset(files, compression_type="GZIP")
 
 
-def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: str) -> Split:
+def read_split(examples: list[Artifact], split: str, spec: FeatureSpec, label: str, weight: str | None = None) -> Split:
     """Reads one split of the Examples into memory.
 
+    Args:
+      examples: Examples artifacts.
+      split: The split's name.
+      spec: How the examples are parsed.
+      label: The feature that is the label: one value in each row, or k.
+      weight: The feature that says how much each row counts; None: all the same.
+
     Raises:
-      InputError: the label is not among the features, or the split has no examples.
+      InputError: the label or the weight is not among the features, the weights are not numbers of 0 or more, or the
+        split has no examples.
     """
-    if label not in spec:
-        raise InputError(f"The label {label!r} is not among the features {', '.join(sorted(spec))}.")
+    for role, name in (("label", label), ("weight", weight)):
+        if name is not None and name not in spec:
+            raise InputError(f"The {role} {name!r} is not among the features {', '.join(sorted(spec))}.")
     batches = records(examples, split).batch(_PARSE_BATCH)
     parsed = list(batches.map(lambda batch: tf.io.parse_example(batch, dict(spec))))
     if not parsed:
         raise InputError(f"The split {split!r} has no examples. Give more data, or a larger share in data.splits.")
     columns = {name: tf.concat([batch[name] for batch in parsed], axis=0) for name in spec}
-    labels = tf.reshape(columns.pop(label), [-1])
-    return Split(split, columns, labels)
+    labels = _labels(columns.pop(label))
+    weights = () if weight is None else _weights(columns.pop(weight), weight, split)
+    return Split(split, columns, labels, weights)
+
+
+def _labels(column: tf.Tensor) -> tf.Tensor:
+    """`[n]` where each row has one value, else `[n, k]`."""
+    values = column.shape[1:].num_elements()
+    return tf.reshape(column, [-1] if values == 1 else [-1, values])
+
+
+def _weights(column: tf.Tensor, name: str, split: str) -> tf.Tensor:
+    values = column.shape[1:].num_elements()
+    if column.dtype == tf.string or values != 1:
+        received = "text" if column.dtype == tf.string else f"{values} numbers a row"
+        raise InputError(f"The weight {name!r} holds {received}, expected one number a row.")
+    weights = tf.cast(tf.reshape(column, [-1]), tf.float32)
+    wrong = int(tf.math.count_nonzero(~(tf.math.is_finite(weights) & (weights >= 0))))
+    if wrong:
+        raise InputError(
+            f"The weight {name!r} has {wrong} values that are negative, NaN or infinite in the split {split!r}; "
+            "expected numbers of 0 or more. Correct the data."
+        )
+    if not float(tf.reduce_max(weights)):
+        raise InputError(f"The weight {name!r} is 0 in every row of the split {split!r}, so that nothing counts there.")
+    return weights

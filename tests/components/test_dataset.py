@@ -1,5 +1,7 @@
 """Claims about reading a split into memory and cutting it into batches; expected rows are those that were written."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -65,6 +67,45 @@ def test_labels_are_apart_from_the_features_and_flat(train: dataset.Split) -> No
     np.testing.assert_array_equal(train.labels, COLUMNS["label"])
 
 
+def test_labels_of_several_values_keep_them_row_by_row(artifact: Examples) -> None:
+    split = dataset.read_split([artifact], "train", spec_of(*FEATURES), "pixels")
+    np.testing.assert_array_equal(split.labels, COLUMNS["pixels"].reshape(ROWS, 6))
+
+
+def test_weights_are_apart_from_the_features_and_go_with_their_rows(artifact: Examples) -> None:
+    spec = spec_of(*FEATURES)
+    split = dataset.read_split([artifact], "train", spec, "label", "count")
+    assert set(split.features) == {"pixels", "word"} == set(dataset.input_specs(spec, "label", "count"))
+    rows = split.take(tf.constant([7, 2]))
+    np.testing.assert_array_equal(rows.weights, np.array([70, 20], np.float32))
+    assert rows.sample_weight is rows.weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (
+            [1.0, -0.5, np.nan, np.inf],
+            r"weight 'w' has 3 values that are negative, NaN or infinite in the split 'train'",
+        ),
+        ([0.0, 0.0], r"weight 'w' is 0 in every row of the split 'train'"),
+        (["a", "b"], r"weight 'w' holds text, expected one number a row"),
+        ([[1.0, 2.0]], r"weight 'w' holds 2 numbers a row, expected one number a row"),
+    ],
+)
+def test_weights_that_are_none_are_refused_by_column_and_count(
+    tmp_path: Path, weights: list[object], said: str
+) -> None:
+    kind = "BYTES" if isinstance(weights[0], str) else "FLOAT"
+    features = (fixed("w", kind, np.size(weights[0])), fixed("label", "INT", 1))
+    rows = {"w": weights, "label": [0] * len(weights)}
+    given = small_data.examples(tmp_path, dict.fromkeys(small_data.SPLITS, rows))
+    artifact = Examples()
+    artifact.uri, artifact.split_names = given.uri, given.properties["split_names"]
+    with pytest.raises(InputError, match=said):
+        dataset.read_split([artifact], "train", spec_of(*features), "label", "w")
+
+
 def test_examples_of_several_artifacts_are_one_split(artifact: Examples) -> None:
     both = dataset.read_split([artifact, artifact], "train", spec_of(*FEATURES), "label")
     np.testing.assert_array_equal(both.labels, np.tile(COLUMNS["label"], 2))
@@ -78,6 +119,8 @@ def test_split_without_examples_is_wrong_input(artifact: Examples) -> None:
 def test_missing_label_is_told_with_the_features_there_are(artifact: Examples) -> None:
     with pytest.raises(InputError, match=r"label 'tip' is not among the features count, label, pixels, word"):
         dataset.read_split([artifact], "train", spec_of(*FEATURES), "tip")
+    with pytest.raises(InputError, match=r"weight 'much' is not among the features count, label, pixels, word"):
+        dataset.read_split([artifact], "train", spec_of(*FEATURES), "label", "much")
 
 
 def test_inputs_of_the_model_are_the_features_without_the_label() -> None:
