@@ -19,6 +19,7 @@ from benchmarks.turns import EpochSeconds
 from components import dataset, user_code
 from components.trainer import model
 from components.trainer.settings import TrainerSettings
+from components.trainer.target import Target
 from components.trainer.train import Training
 
 EPOCHS_FILE = "epoch_seconds.json"
@@ -73,7 +74,9 @@ def run_fn(fn_args: FnArgs) -> None:
 
 def _compiled(config: dict[str, Any], inputs: dict[str, tf.TensorSpec]) -> keras.Model:
     settings = TrainerSettings(hyperparameters=config["hyperparameters"])
-    return model.build(user_code.load(config["model"]), inputs, task=config["task"], settings=settings).model
+    labels = tf.TensorSpec([None], tf.int64)
+    target = Target(task=config["task"], labels=labels, least=0, greatest=1, weighted=False)
+    return model.build(user_code.load(config["model"]), inputs, target=target, settings=settings).model
 
 
 def _export(fitted: keras.Model, spec: dict[str, Any], folder: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from components.dataset import Rows
 from components.trainer.precision import outputs_in_float32
 from components.trainer.settings import TrainerSettings
+from components.trainer.target import Target
 from lineage.outcome import InputError
 
 Hyperparameters = Mapping[str, int | float | str | bool]
@@ -17,12 +19,8 @@ Hyperparameters = Mapping[str, int | float | str | bool]
 _LOSSES = {
     "multiclass": keras.losses.SparseCategoricalCrossentropy,
     "binary": keras.losses.BinaryCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
     "regression": keras.losses.MeanSquaredError,
-}
-_METRICS: dict[str, list[type[keras.metrics.Metric]]] = {
-    "multiclass": [keras.metrics.SparseCategoricalAccuracy],
-    "binary": [keras.metrics.BinaryAccuracy, keras.metrics.AUC],
-    "regression": [keras.metrics.MeanAbsoluteError],
 }
 
 
@@ -35,40 +33,53 @@ class Built:
     augment: Callable[..., Any] | None
 
 
-def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, task: str, settings: TrainerSettings) -> Built:
+def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, target: Target, settings: TrainerSettings) -> Built:
     """Calls `build_model(inputs, hp)` and compiles what it returns, unless the user has compiled it.
 
     Everything that has variables is made here, the optimizer's and the metrics' too: under a strategy none can be made
     while a step is traced.
 
-    A model with one input is called with its tensor, one with several with a dict of tensors by name.
+    A model with one input is called with its tensor, one with several with a dict of tensors by name. Where the rows
+    have weights, the metrics are weighted by them.
 
     Raises:
-      InputError: `build_model` does not return a Keras model, or the model does not take the features.
+      InputError: `build_model` does not return a Keras model, the model does not take the features, or its outputs do
+        not fit the labels.
     """
     hp = settings.hyperparameters
     model = module.build_model(inputs, dict(hp))
     if not isinstance(model, keras.Model):
         raise InputError(f"build_model returned {type(model).__name__}, expected a keras.Model.")
-    _check_call(model, inputs)
+    target.check_outputs(_outputs(model, inputs))
     outputs_in_float32(model)
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         _synchronize_statistics(model)
     if not model.compiled:
         model.compile(
             optimizer=_hook(module, "optimizer", hp, keras.optimizers.Adam),
-            loss=_hook(module, "loss", hp, _LOSSES[task]),
-            metrics=module.metrics() if hasattr(module, "metrics") else [metric() for metric in _METRICS[task]],
+            loss=_hook(module, "loss", hp, _LOSSES[target.task]),
+            **{"weighted_metrics" if target.weighted else "metrics": _metrics(module, target)},
         )
     _set_clipping(model.optimizer, settings)
-    _make_variables(model, inputs, task)
+    _make_variables(model, inputs, target)
     _check_plateau(model.optimizer, settings)
     return Built(model, list(_hook(module, "callbacks", hp, list)), getattr(module, "augment", None))
 
 
 def call(model: keras.Model, features: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
-    """The model on features by name, whether it takes a tensor or a dict."""
-    return model(as_input(features), training=training)
+    """The model on features by name, whether it takes a tensor or a dict; `[batch, 1]` where it answers `[batch]`."""
+    outputs = model(as_input(features), training=training)
+    # Against labels [batch], Keras would take the mean of the losses before it weighs them.
+    return tf.expand_dims(outputs, -1) if tf.is_tensor(outputs) and outputs.shape.rank == 1 else outputs
+
+
+def loss_of(
+    model: keras.Model, rows: Rows, predictions: tf.Tensor, weights: tf.Tensor | None, *, training: bool
+) -> tf.Tensor:
+    """The mean loss of the rows, each times its weight, and what layers add: Keras' own."""
+    return model.compute_loss(
+        x=as_input(rows.features), y=rows.labels, y_pred=predictions, sample_weight=weights, training=training
+    )
 
 
 def as_input(features: Mapping[str, Any]) -> Any:
@@ -85,18 +96,35 @@ def _hook(module: ModuleType, name: str, hp: Hyperparameters, default: Any) -> A
     return getattr(module, name)(dict(hp)) if hasattr(module, name) else default()
 
 
+def _metrics(module: ModuleType, target: Target) -> list[keras.metrics.Metric]:
+    if hasattr(module, "metrics"):
+        return list(module.metrics())
+    match target.task:
+        case "multiclass":
+            return [keras.metrics.SparseCategoricalAccuracy()]
+        case "binary":
+            return [keras.metrics.BinaryAccuracy(), keras.metrics.AUC()]
+        case "multilabel":  # the mean over the labels of each one's AUC
+            return [keras.metrics.BinaryAccuracy(), keras.metrics.AUC(multi_label=True, num_labels=target.size)]
+        case _:
+            return [keras.metrics.MeanAbsoluteError()]
+
+
 def _zeros(inputs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
     """Two rows of zeros, or empty strings."""
     return {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()}
 
 
-def _check_call(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> None:
-    """Calls the model once: it also builds a subclassed model."""
+def _outputs(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> tf.TensorShape:
+    """Calls the model once, which also builds a subclassed model: the shape of what it answers."""
     try:
-        call(model, _zeros(inputs))
+        outputs = call(model, _zeros(inputs))
     except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error
+    if not tf.is_tensor(outputs):
+        raise InputError(f"The model of build_model answers with a {type(outputs).__name__}, expected one tensor.")
+    return outputs.shape
 
 
 def _synchronize_statistics(model: keras.Model) -> None:
@@ -126,7 +154,7 @@ def _check_plateau(optimizer: keras.Optimizer, settings: TrainerSettings) -> Non
         )
 
 
-def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], task: str) -> None:
-    labels = tf.zeros([2], tf.float32 if task == "regression" else tf.int64)
+def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], target: Target) -> None:
+    labels = tf.zeros([2, *target.labels.shape[1:]], target.labels.dtype)
     model._symbolic_build(data_batch=(as_input(_zeros(inputs)), labels))
     model.optimizer.build(model.trainable_variables)

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.dataset import Rows
-from components.trainer.model import as_input
+from components.trainer.model import call, loss_of
 
 
 class NotFiniteError(Exception):
@@ -15,8 +15,8 @@ class NotFiniteError(Exception):
 def diagnose(model: keras.Model, rows: Rows) -> str:
     """The first thing that is not finite on these rows: the loss, else the first variable by its gradient."""
     with tf.GradientTape() as tape:
-        predictions = model(as_input(rows.features), training=True)
-        loss = model.compute_loss(y=rows.labels, y_pred=predictions, training=True)
+        predictions = call(model, rows.features, training=True)
+        loss = loss_of(model, rows, predictions, rows.sample_weight, training=True)
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         if gradient is not None and not np.isfinite(tf.convert_to_tensor(gradient).numpy()).all():

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from components.dataset import Rows
-from components.trainer.model import as_input, base_optimizer
+from components.trainer.model import as_input, base_optimizer, call, loss_of
 from components.trainer.order import Batch
 
 
@@ -65,11 +65,11 @@ class TrainStep:
             self._strategy.run(self._evaluate, args=(next(batches),))
 
     def _evaluate(self, batch: Batch) -> None:
-        x, labels = as_input(batch.rows.features), batch.rows.labels
-        predictions = self._model(x, training=False)
-        loss = self._model.compute_loss(x=x, y=labels, y_pred=predictions, training=False) * self._replicas
+        rows = batch.rows
+        predictions = call(self._model, rows.features, training=False)
+        loss = loss_of(self._model, rows, predictions, rows.sample_weight, training=False) * self._replicas
         if self._replicas == 1 or batch.count > 0:
-            self._count(x, labels, predictions, loss, batch.count)
+            self._count(rows, predictions, loss, batch.count)
 
     def _one(self, batch: Batch) -> None:
         gradients, finite = self._strategy.run(self._gradients, args=(batch,))
@@ -130,25 +130,31 @@ class TrainStep:
 
     def _of_part(self, rows: Rows, size: tf.Tensor) -> list[tf.Tensor]:
         """The gradient of the mean loss over some rows; the metrics see them too, where size is not 0."""
-        model, x, labels = self._model, as_input(rows.features), rows.labels
+        model = self._model
         with tf.GradientTape() as tape:
-            predictions = model(x, training=True)
+            predictions = call(model, rows.features, training=True)
             # Keras divides by the number of replicas; the mean over these rows is what is weighted here.
-            weights = self._class_weight.lookup(tf.cast(labels, tf.int64)) if self._class_weight else None
-            loss = model.compute_loss(x=x, y=labels, y_pred=predictions, sample_weight=weights, training=True)
-            loss *= self._replicas
+            loss = loss_of(model, rows, predictions, self._weights(rows), training=True) * self._replicas
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
         if self._scales_loss or self._skip_nan:  # a step that is left out must not make the epoch's loss NaN
             seen = tf.math.is_finite(loss)
             loss, size = tf.where(seen, loss, 0), tf.where(seen, size, 0)
         if self._replicas == 1 or size > 0:
-            self._count(x, labels, predictions, loss, size)
+            self._count(rows, predictions, loss, size)
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def _count(self, x: Any, labels: tf.Tensor, predictions: Any, loss: tf.Tensor, size: tf.Tensor) -> None:
+    def _weights(self, rows: Rows) -> tf.Tensor | None:
+        """What each row counts in the loss: its own weight times that of its class."""
+        weights = rows.sample_weight
+        if self._class_weight is None:
+            return weights
+        of_class = self._class_weight.lookup(tf.cast(rows.labels, tf.int64))
+        return of_class if weights is None else of_class * weights
+
+    def _count(self, rows: Rows, predictions: tf.Tensor, loss: tf.Tensor, size: tf.Tensor) -> None:
         self._model._loss_tracker.update_state(loss, sample_weight=size)
-        self._model.compute_metrics(x, labels, predictions)
+        self._model.compute_metrics(as_input(rows.features), rows.labels, predictions, rows.sample_weight)
 
 
 def _table(class_weight: Mapping[int, float]) -> tf.lookup.StaticHashTable:

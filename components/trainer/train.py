@@ -17,6 +17,7 @@ from components.trainer.order import Order, batches
 from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
 from components.trainer.strategy import grow_gpu_memory, make_strategy
+from components.trainer.target import target_of
 from lineage.records import TrainingRecord
 
 log = logging.getLogger("slipway.trainer")
@@ -41,7 +42,8 @@ class Training:
         keras.backend.clear_session()
         keras.utils.set_random_seed(self.settings.seed)
         with (strategy or tf.distribute.get_strategy()).scope(), precision.policy(dtype_policy):
-            return model.build(self.module, self.inputs, task=self.task, settings=self.settings)
+            target = target_of(self.task, (self.train, self.validation))
+            return model.build(self.module, self.inputs, target=target, settings=self.settings)
 
 
 def train(training: Training, checkpoint_folder: Path, model_run: str) -> tuple[keras.Model, TrainingRecord]:

@@ -7,7 +7,8 @@ REPLICAS` prints a JSON object of the largest difference of a weight by case.
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -28,6 +29,7 @@ OPTIMIZERS: dict[str, Any] = {
         keras.optimizers.schedules.CosineDecay(0.01, 30), use_ema=True, ema_overwrite_frequency=10, **clip
     ),
 }
+CLASS_WEIGHT = {0: 2.0, 2: 0.5}
 CLIPS: dict[str, dict[str, float]] = {
     "no clip": {},
     "norm": {"global_clipnorm": 0.2},
@@ -36,12 +38,22 @@ CLIPS: dict[str, dict[str, float]] = {
 }
 
 
-def data() -> Split:
-    """Rows of three classes, and one of them odd enough to be clipped."""
+class Case(NamedTuple):
+    """What is trained with."""
+
+    optimizer: str
+    clip: str = "no clip"
+    policy: str = "float32"
+    weighted: bool = False
+
+
+def data(weighted: bool = False) -> Split:
+    """Rows of three classes, some of them odd enough to be clipped; their weights are 0, 1 or 2, or all 1."""
     random = np.random.default_rng(0)
     features, labels = random.normal(size=(ROWS, 8)).astype(np.float32), random.integers(0, 3, ROWS)
     features[::50] *= 10
-    return Split("train", {"x": tf.constant(features)}, tf.constant(labels))
+    weights = tf.constant(random.integers(0, 3, ROWS), tf.float32) if weighted else ()
+    return Split("train", {"x": tf.constant(features)}, tf.constant(labels), weights)
 
 
 def model() -> keras.Model:
@@ -54,30 +66,39 @@ def model() -> keras.Model:
     return built
 
 
-def reference(optimizer: keras.Optimizer, policy: str) -> list[np.ndarray]:
-    """One large batch on one device: tape, mean loss, apply."""
+def reference(optimizer: keras.Optimizer, policy: str, weighted: bool) -> list[np.ndarray]:
+    """One large batch on one device: tape, mean of the losses (each times its weight), apply."""
     with precision.policy(policy):
         net = model()
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024)
     optimizer.build(net.trainable_variables)
-    mean_loss = keras.losses.SparseCategoricalCrossentropy()
+    losses = keras.losses.SparseCategoricalCrossentropy(reduction="none")
     order = Order(ROWS, BATCH, 1, SEED)
-    rows = batches(data(), order, tf.distribute.get_strategy())
+    rows = batches(data(weighted), order, tf.distribute.get_strategy())
     for _ in range(EPOCHS * order.steps_per_epoch):
         batch = next(rows).rows
         with tf.GradientTape() as tape:
-            loss = optimizer.scale_loss(mean_loss(batch.labels, net(batch.features["x"], training=True)))
+            weights = batch.weights * of_class(batch.labels) if weighted else 1.0
+            mean = tf.reduce_mean(weights * losses(batch.labels, net(batch.features["x"], training=True)))
+            loss = optimizer.scale_loss(mean)
         optimizer.apply(tape.gradient(loss, net.trainable_variables), net.trainable_variables)
     return net.get_weights()
 
 
-def trained(optimizer: Any, clip: dict[str, float], policy: str, replicas: int, accumulate: int) -> list[np.ndarray]:
+def of_class(labels: tf.Tensor) -> tf.Tensor:
+    """The weight of each label's class."""
+    return tf.gather([CLASS_WEIGHT.get(label, 1.0) for label in range(3)], labels)
+
+
+def trained(case: Case, replicas: int, accumulate: int) -> list[np.ndarray]:
     """The Trainer's step, in two calls of many steps."""
     strategy = make_strategy(replicas)
-    net, step = compiled(lambda: optimizer(**clip), policy, strategy, accumulate)
+    optimizer = partial(OPTIMIZERS[case.optimizer], **CLIPS[case.clip])
+    class_weight = CLASS_WEIGHT if case.weighted else {}
+    net, step = compiled(optimizer, case.policy, strategy, accumulate, class_weight=class_weight)
     order = Order(ROWS, BATCH, replicas, SEED)
-    rows = batches(data(), order, strategy)
+    rows = batches(data(case.weighted), order, strategy)
     total = EPOCHS * order.steps_per_epoch
     for count in (total // 2, total - total // 2):
         step.run(rows, tf.constant(count, tf.int64))
@@ -95,9 +116,9 @@ def compiled(
     policy: str,
     strategy: tf.distribute.Strategy,
     accumulate: int,
-    skip_nan: bool = False,
+    **options: Any,
 ) -> tuple[keras.Model, TrainStep]:
-    """A model ready to be trained."""
+    """A model ready to be trained; `options` are those of TrainStep."""
     with strategy.scope():
         with precision.policy(policy):
             net = model()
@@ -107,7 +128,7 @@ def compiled(
         net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], auto_scale_loss=False)
         net._symbolic_build(data_batch=(tf.zeros([2, 8]), tf.zeros([2], tf.int64)))
         net.optimizer.build(net.trainable_variables)
-    return net, TrainStep(net, strategy, accumulate=accumulate, skip_nan=skip_nan)
+    return net, TrainStep(net, strategy, accumulate=accumulate, **{"skip_nan": False} | options)
 
 
 def difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
@@ -115,12 +136,12 @@ def difference(first: list[np.ndarray], second: list[np.ndarray]) -> float:
     return max(float(np.abs(one - other).max()) for one, other in zip(first, second, strict=True))
 
 
-def cases() -> list[tuple[str, str, str]]:
-    """(optimizer, clip, policy): each optimizer, each clip, each precision."""
-    plain = [(optimizer, "no clip", "float32") for optimizer in OPTIMIZERS]
-    clipped = [("sgd+momentum", clip, "float32") for clip in CLIPS if clip != "no clip"]
-    mixed = [("adam", "norm", policy) for policy in ("mixed_bfloat16", "mixed_float16")]
-    return plain + clipped + mixed
+def cases() -> list[Case]:
+    """Each optimizer, each clip, each precision, and weights of rows and classes."""
+    plain = [Case(optimizer) for optimizer in OPTIMIZERS]
+    clipped = [Case("sgd+momentum", clip) for clip in CLIPS if clip != "no clip"]
+    mixed = [Case("adam", "norm", policy) for policy in ("mixed_bfloat16", "mixed_float16")]
+    return [*plain, *clipped, *mixed, Case("sgd+momentum", weighted=True)]
 
 
 def skipped(replicas: int, accumulate: int) -> float:
@@ -145,11 +166,10 @@ def main(replicas: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
     found = {}
-    for name, clip, policy in cases():
-        expected = reference(OPTIMIZERS[name](**CLIPS[clip]), policy)
+    for case in cases():
+        expected = reference(OPTIMIZERS[case.optimizer](**CLIPS[case.clip]), case.policy, case.weighted)
         for accumulate in (1, 4):
-            got = trained(OPTIMIZERS[name], CLIPS[clip], policy, replicas, accumulate)
-            found[f"{name}, {clip}, {policy}, accumulate {accumulate}"] = difference(expected, got)
+            found[f"{case}, accumulate {accumulate}"] = difference(expected, trained(case, replicas, accumulate))
     for accumulate in (1, 4):
         found[f"NaN skipped, accumulate {accumulate}"] = skipped(replicas, accumulate)
     print(json.dumps(found))

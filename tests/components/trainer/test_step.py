@@ -20,7 +20,7 @@ def test_step_equals_one_large_batch_on_one_device(replicas: int) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr
     differences = json.loads(done.stdout)
-    assert len(differences) == 18
+    assert len(differences) == 20
     for case, difference in differences.items():
         if case.startswith("NaN skipped"):
             assert difference == 0, f"{case}: not what it is without that step"
