@@ -2,6 +2,9 @@
 
 from tfx.types.artifact import Artifact, Property, PropertyType
 
+# Custom property of Examples, a JSON list: the columns whose values, in this order, are the label.
+LABEL_NAMES = "label_names"
+
 
 class DataBlessing(Artifact):
     """The data gate let the data pass; holds a DataGateRecord."""

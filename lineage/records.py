@@ -84,6 +84,14 @@ class Slice(Part):
     changes: dict[str, float] = {}
 
 
+class Label(Part):
+    """Metrics of one label of a multi-label model on the whole split; `positives` is how many examples have it."""
+
+    name: str  # its column where each label is one, else its number from 0
+    positives: int
+    metrics: dict[str, float]
+
+
 class ConfusionMatrix(Part):
     """`counts[i][j]`: examples of true class `labels[i]` predicted as `labels[j]`."""
 
@@ -92,11 +100,17 @@ class ConfusionMatrix(Part):
 
 
 class EvaluationRecord(Record):
-    """The Evaluator's verdict; in its `evaluation` artifact (type ModelEvaluation)."""
+    """The Evaluator's verdict; in its `evaluation` artifact (type ModelEvaluation).
+
+    `weight` is the column by which the metrics are weighted, empty where all examples count the same; numbers of
+    examples and the confusion matrix are counts always. `labels` are those of a multi-label model.
+    """
 
     FILE_NAME = "evaluation.json"
     split: str
+    weight: str = ""
     slices: list[Slice]
+    labels: list[Label] = []
     confusion_matrix: ConfusionMatrix | None
     blessed: bool
     has_baseline: bool

@@ -8,12 +8,18 @@ from lineage.outcome import InputError
 TASK_METRICS = {
     "multiclass": ["SparseCategoricalAccuracy", "SparseCategoricalCrossentropy"],
     "binary": ["BinaryAccuracy", "AUC", "Precision", "Recall", "BinaryCrossentropy"],
+    # Over all labels of all rows together, but for AUC, which is the mean over the labels: where some labels are rare
+    # and some frequent, a model that only knows how frequent each is would have a high AUC over all together.
+    "multilabel": ["BinaryAccuracy", "AUC", "Precision", "Recall", "BinaryCrossentropy"],
     "regression": ["MeanAbsoluteError", "MeanSquaredError"],
 }
+MEAN_OVER_LABELS = ["AUC"]
+OF_EACH_LABEL = ["BinaryAccuracy", "AUC", "Precision", "Recall"]
 # What the report's confusion matrix is made of.
 CONFUSION_COUNTS = {
     "multiclass": ["MultiClassConfusionMatrixAtThresholds"],
     "binary": ["TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives"],
+    "multilabel": [],
     "regression": [],
 }
 

@@ -1,26 +1,41 @@
 """TFMA's results as an EvaluationRecord: metrics by slice, confusion matrix, and why a model was not blessed."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow_model_analysis as tfma
 
-from lineage.records import ConfusionMatrix, EvaluationRecord, Slice
+from lineage.records import ConfusionMatrix, EvaluationRecord, Label, Slice
 
 _MATRIX = "multi_class_confusion_matrix_at_thresholds"
 _DIFF = "_diff"  # what TFMA appends to a metric's name for candidate minus baseline
+_MEAN = "macro_average: true\n_"  # what it puts before the name of a mean over the labels
 _CELLS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
 _COUNTS = ("example_count", *_CELLS)
 
 
-def summarize(folder: str, split: str, *, has_baseline: bool) -> EvaluationRecord:
-    """Reads what TFMA wrote into `folder` about the candidate model."""
+def summarize(
+    folder: str, split: str, *, has_baseline: bool, weight: str = "", label_names: Sequence[str] = ()
+) -> EvaluationRecord:
+    """Reads what TFMA wrote into `folder` about the candidate model.
+
+    Args:
+      folder: The `evaluation` artifact.
+      split: What was evaluated.
+      has_baseline: Whether it was compared with the blessed model.
+      weight: The column by which examples were weighted.
+      label_names: Names of the labels of a multi-label model; where there are none they are their numbers.
+    """
     result = tfma.load_eval_result(folder)
-    metrics = {_slice_name(key): values[""][""] for key, values in result.slicing_metrics}
+    parts = {_slice_name(key): values[""] for key, values in result.slicing_metrics}
+    metrics = {name: _without_mean(part[""]) for name, part in parts.items()}
     validation = tfma.load_validation_result(folder)
     return EvaluationRecord(
         split=split,
+        weight=weight,
         slices=[_slice(name, values) for name, values in sorted(metrics.items())],
+        labels=_labels(parts[""], label_names),
         confusion_matrix=_multiclass_matrix(metrics[""]) or _binary_matrix(metrics[""]),
         blessed=validation.validation_ok,
         has_baseline=has_baseline,
@@ -32,9 +47,28 @@ def _slice_name(key: tuple[tuple[str, Any], ...]) -> str:
     return ", ".join(f"{column}:{value}" for column, value in key)
 
 
-def _slice(name: str, values: dict[str, Any]) -> Slice:
+def _without_mean(values: dict[str, Any]) -> dict[str, Any]:
+    return {metric.removeprefix(_MEAN): value for metric, value in values.items()}
+
+
+def _labels(values: dict[str, dict[str, Any]], names: Sequence[str]) -> list[Label]:
+    """Metrics of each label, of a multi-label model."""
+    labels = []
+    for number in range(len(values) - 1):
+        numbers = _numbers(values[f"classId:{number}"])
+        shown = {m: value for m, value in numbers.items() if m not in _COUNTS and not m.endswith(_DIFF)}
+        positives = int(numbers["true_positives"] + numbers["false_negatives"])
+        labels.append(Label(name=names[number] if names else str(number), positives=positives, metrics=shown))
+    return labels
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
     numbers = {metric: value["doubleValue"] for metric, value in values.items() if "doubleValue" in value}
-    numbers |= dict.fromkeys(_undefined(numbers), math.nan)
+    return numbers | dict.fromkeys(_undefined(numbers), math.nan)
+
+
+def _slice(name: str, values: dict[str, Any]) -> Slice:
+    numbers = _numbers(values)
     shown = {metric: value for metric, value in numbers.items() if metric.removesuffix(_DIFF) not in _COUNTS}
     return Slice(
         name=name,

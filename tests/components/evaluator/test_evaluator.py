@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
+from components.artifacts import LABEL_NAMES
 from components.evaluator.component import Evaluator
 from components.evaluator.eval_config import Bounds, eval_config
 from lineage.outcome import InputError
@@ -214,6 +215,110 @@ def test_binary_metrics_and_matrix_are_those_of_scikit_learn_and_broken_bounds_a
     assert np.isfinite([ones["recall"], zeros["precision"]]).all()
 
 
+LABELS = 3
+
+
+def multilabel_rows() -> dict[str, np.ndarray]:
+    """Labels of which one is rare, scores with an offset of their own each, and weights of which some are 0."""
+    random = np.random.default_rng(3)
+    labels = (random.random((ROWS, LABELS)) < [0.05, 0.5, 0.8]).astype(int)
+    scores = np.clip(random.normal([0.1, 0.4, 0.6] + 0.2 * labels, 0.2), 0.01, 0.99).astype(np.float32)
+    better = np.clip(scores + 0.1 * (2 * labels - 1), 0.01, 0.99).astype(np.float32)
+    weights = random.integers(0, 4, ROWS).astype(np.float32)
+    return {"score": scores, "better": better, "group": random.integers(0, 2, ROWS), "w": weights, LABEL: labels}
+
+
+MULTILABEL = multilabel_rows()
+
+
+@pytest.fixture(scope="module")
+def multilabel(tmp_path_factory: pytest.TempPathFactory) -> tuple[EvaluationRecord, bool]:
+    """With a blessed model that is better, and names of the labels."""
+    root = tmp_path_factory.mktemp("multilabel")
+    features = [fixed("score", "FLOAT", 3), fixed("better", "FLOAT", 3), fixed(LABEL, "INT", 3)]
+    examples = small_data.examples(root / "examples", dict.fromkeys(SPLITS, MULTILABEL))
+    examples.custom_properties[LABEL_NAMES] = '["rare", "even", "often"]'
+    data = {
+        "examples": examples,
+        "model": write_model(root / "model", "score", *features),
+        "baseline_model": write_model(root / "baseline", "better", *features),
+    }
+    bounds = {"auc": Bounds(min=0.5, min_change=-0.01), "binary_accuracy": Bounds(min=0.99)}
+    return evaluate(
+        root, data, "multilabel", slices=["group"], metrics=["BinaryCrossentropy"], bounds=bounds, weight="w"
+    )
+
+
+def auc_of_each(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    aucs = [sklearn.metrics.roc_auc_score(y, s, sample_weight=weights) for y, s in zip(labels.T, scores.T, strict=True)]
+    return np.array(aucs)
+
+
+def test_multilabel_metrics_are_weighted_and_auc_is_the_mean_over_the_labels(
+    multilabel: tuple[EvaluationRecord, bool],
+) -> None:
+    record, _ = multilabel
+    assert (record.weight, record.confusion_matrix) == ("w", None)
+    slices = {part.name: part for part in record.slices}
+    for name, rows in {"": np.ones(ROWS, bool), "group:1": MULTILABEL["group"] == 1}.items():
+        y, scores, weights = (MULTILABEL[column][rows] for column in (LABEL, "score", "w"))
+        flat = {"y_true": y.ravel(), "sample_weight": np.repeat(weights, LABELS)}
+        hard = flat | {"y_pred": scores.ravel() > 0.5}
+        assert slices[name].examples == rows.sum(), "a count, not a sum of weights"
+        assert slices[name].metrics == {
+            "binary_accuracy": pytest.approx(np.average((y == (scores > 0.5)).mean(axis=1), weights=weights)),
+            "auc": pytest.approx(auc_of_each(y, scores, weights).mean(), abs=1e-3),
+            "precision": pytest.approx(sklearn.metrics.precision_score(**hard)),
+            "recall": pytest.approx(sklearn.metrics.recall_score(**hard)),
+            "binary_crossentropy": pytest.approx(
+                sklearn.metrics.log_loss(
+                    flat["y_true"], scores.ravel().astype(float), sample_weight=flat["sample_weight"]
+                ),
+                rel=1e-5,
+            ),
+        }
+
+
+def test_each_label_has_its_own_metrics_under_its_name(multilabel: tuple[EvaluationRecord, bool]) -> None:
+    y, scores, weights = (MULTILABEL[column] for column in (LABEL, "score", "w"))
+    labels = multilabel[0].labels
+    assert [(label.name, label.positives) for label in labels] == [
+        (name, y[:, number].sum()) for number, name in enumerate(("rare", "even", "often"))
+    ]
+    aucs = auc_of_each(y, scores, weights)
+    for number, label in enumerate(labels):
+        right = y[:, number] == (scores[:, number] > 0.5)
+        assert set(label.metrics) == {"binary_accuracy", "auc", "precision", "recall"}
+        assert label.metrics["binary_accuracy"] == pytest.approx(np.average(right, weights=weights))
+        assert label.metrics["auc"] == pytest.approx(aucs[number], abs=1e-3)
+
+
+def test_bounds_of_a_multilabel_model_are_on_the_means(multilabel: tuple[EvaluationRecord, bool]) -> None:
+    record, blessed = multilabel
+    y, scores, better, weights = (MULTILABEL[column] for column in (LABEL, "score", "better", "w"))
+    change = auc_of_each(y, scores, weights).mean() - auc_of_each(y, better, weights).mean()
+    assert record.changes["auc"] == pytest.approx(change, abs=1e-3)
+    assert (record.blessed, blessed) == (False, False)
+    accuracy = record.overall["binary_accuracy"]
+    assert sorted(record.reasons) == [
+        f"auc changed by {record.changes['auc']:+.4f} against the blessed model, at least -0.01 is required",
+        f"binary_accuracy is {accuracy:.4f}, at least 0.99 is required",
+    ]
+
+
+def test_confusion_matrix_counts_examples_whatever_they_weigh(tmp_path: Path) -> None:
+    rows = binary_rows() | {"w": np.linspace(0, 2, ROWS).astype(np.float32)}
+    data = {
+        "examples": small_data.examples(tmp_path / "examples", dict.fromkeys(SPLITS, rows)),
+        "model": write_model(tmp_path / "model", "score", fixed("score", "FLOAT", 1), fixed(LABEL, "INT", 1)),
+    }
+    record, _ = evaluate(tmp_path, data, "binary", weight="w")
+    shown = rows["score"] > 0.5
+    assert record.confusion_matrix is not None
+    assert record.confusion_matrix.counts == sklearn.metrics.confusion_matrix(rows[LABEL], shown).tolist()
+    assert record.overall["binary_accuracy"] == pytest.approx(np.average(shown == rows[LABEL], weights=rows["w"]))
+
+
 def test_regression_metrics_are_those_of_scikit_learn_and_without_a_bound_nothing_is_blessed(tmp_path: Path) -> None:
     random = np.random.default_rng(2)
     labels = random.normal(10, 3, ROWS).astype(np.float32)
@@ -231,8 +336,10 @@ def test_regression_metrics_are_those_of_scikit_learn_and_without_a_bound_nothin
     assert (record.blessed, blessed, record.reasons) == (False, False, ["no threshold could be checked"])
 
 
-@pytest.mark.parametrize("task", ["multiclass", "binary", "regression"])
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "regression"])
 def test_bound_on_an_unknown_metric_is_wrong_input_that_lists_those_there_are(task: str) -> None:
-    metrics = {"multiclass": "sparse_categorical_accuracy", "binary": "auc", "regression": "mean_absolute_error"}
-    with pytest.raises(InputError, match=rf"thresholds: acuracy is not among the metrics .*{metrics[task]}.*top_five"):
+    metrics = {"multiclass": "sparse_categorical_accuracy", "regression": "mean_absolute_error"}
+    with pytest.raises(
+        InputError, match=rf"thresholds: acuracy is not among the metrics .*{metrics.get(task, 'auc')}.*top_five"
+    ):
         eval_config(task, LABEL, slices=[], metrics=["TopFive"], bounds={"acuracy": Bounds(min=0.5)})
