@@ -1,5 +1,6 @@
 """The Trainer's work: data in, model trained, exported, recorded."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -8,11 +9,15 @@ from typing import Any
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
-from tfx.utils import path_utils
+from tfx.utils import json_utils, path_utils
 
 from components import dataset, user_code
+from components.trainer.announcement import announced
+from components.trainer.cluster import Cluster, of_chief
 from components.trainer.export import export
+from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
+from components.trainer.strategy import make_strategy
 from components.trainer.train import Training, train
 
 
@@ -26,30 +31,53 @@ class Executor(BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes the outputs `model` and `model_run`."""
-        schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
-        transform = dataset.read_transform(input_dict.get("transform_graph"))
-        label = exec_properties["label"]
-        spec = dataset.model_spec(schema, transform)
-        splits = [dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval")]
-        for split in splits:
-            split.check_finite()
-        training = Training(
-            user_code.load(exec_properties["module_file"]),
-            dataset.input_specs(spec, label),
-            exec_properties["task"],
-            TrainerSettings.model_validate_json(exec_properties["settings"]),
-            *splits,
-        )
-        model_run = get_single_instance(output_dict["model_run"]).uri
-        trained, record = train(training, _checkpoint_folder(model_run, input_dict, exec_properties), model_run)
-        record.save(model_run)
-        export(
-            trained,
-            path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),
-            inputs=training.inputs,
-            raw_spec={name: feature for name, feature in dataset.raw_spec(schema).items() if name != label},
-            transform=transform,
-        )
+        settings = TrainerSettings.model_validate_json(exec_properties["settings"])
+        work = json_utils.dumps([input_dict, output_dict, exec_properties])
+        if settings.strategy != "multi_worker":
+            fit(None, work)
+            return
+        chief = of_chief(settings.workers)
+        local = [dataclasses.replace(chief, index=index) for index in range(settings.workers or 1)]
+        with announced(chief, work, _node_folder(get_single_instance(output_dict["model_run"]).uri)):
+            train_in_processes(local, fit, work, settings.restarts)
+
+
+def fit(cluster: Cluster | None, work: str) -> None:
+    """Trains as one of the processes of a cluster, or alone; the chief exports.
+
+    Args:
+      cluster: This process's place in a `multi_worker` training.
+      work: The arguments of `Executor.Do`, by TFX's json_utils.
+    """
+    input_dict, output_dict, exec_properties = json_utils.loads(work)
+    settings = TrainerSettings.model_validate_json(exec_properties["settings"])
+    strategy = make_strategy(settings, cluster)
+    schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
+    transform = dataset.read_transform(input_dict.get("transform_graph"))
+    label = exec_properties["label"]
+    spec = dataset.model_spec(schema, transform)
+    splits = [dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval")]
+    for split in splits:
+        split.check_finite()
+    training = Training(
+        user_code.load(exec_properties["module_file"]),
+        dataset.input_specs(spec, label),
+        exec_properties["task"],
+        settings,
+        *splits,
+    )
+    model_run = get_single_instance(output_dict["model_run"]).uri
+    trained, record = train(training, strategy, _checkpoint_folder(model_run, input_dict, exec_properties), model_run)
+    if cluster is not None and not cluster.is_chief:
+        return
+    record.save(model_run)
+    export(
+        trained,
+        path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),
+        inputs=training.inputs,
+        raw_spec={name: feature for name, feature in dataset.raw_spec(schema).items() if name != label},
+        transform=transform,
+    )
 
 
 def _checkpoint_folder(model_run: str, input_dict: dict[str, list[Artifact]], exec_properties: dict[str, Any]) -> Path:
@@ -60,4 +88,8 @@ def _checkpoint_folder(model_run: str, input_dict: dict[str, list[Artifact]], ex
     """
     inputs = {key: [artifact.uri for artifact in artifacts] for key, artifacts in input_dict.items()}
     identity = hashlib.sha256(json.dumps([inputs, exec_properties], sort_keys=True).encode()).hexdigest()
-    return Path(model_run).parents[1] / ".checkpoints" / identity[:32]
+    return _node_folder(model_run) / ".checkpoints" / identity[:32]
+
+
+def _node_folder(model_run: str) -> Path:
+    return Path(model_run).parents[1]

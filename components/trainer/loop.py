@@ -4,13 +4,14 @@ import dataclasses
 import logging
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from components.dataset import Split
-from components.trainer.checkpoint import Checkpoints, LoopState
+from components.trainer.checkpoint import Checkpoints, LoopState, values_of
 from components.trainer.model import Built
 from components.trainer.not_finite import NotFiniteError, diagnose
 from components.trainer.order import Order, batches
@@ -18,6 +19,7 @@ from components.trainer.progress import Progress, examples_per_second
 from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
 from components.trainer.termination import Termination
+from components.trainer.workers import Workers
 from lineage.records import TrainingRecord
 
 log = logging.getLogger("slipway.trainer")
@@ -51,6 +53,7 @@ class Loop:
         self._settings = settings
         self._augment = job.built.augment
         self._replicas = job.strategy.num_replicas_in_sync
+        self._workers = Workers(job.strategy)
         self._train = job.train
         self._validation = job.validation
         self._order = Order(len(job.train), settings.batch_size, self._replicas, settings.seed)
@@ -70,7 +73,7 @@ class Loop:
             steps=self._order.steps_per_epoch,
         )
         self._progress = Progress(len(job.train), self._order.steps_per_epoch, settings)
-        self._count = 1
+        self._count = self._next_count = 1
         self._saved = time.monotonic()
 
     def run(self) -> TrainingRecord:
@@ -84,7 +87,7 @@ class Loop:
           SystemExit: SIGTERM came; the state is saved.
           KeyboardInterrupt: Ctrl-C; the state is saved.
         """
-        state = self._checkpoints.restore(self._variables)
+        state = self._checkpoints.restore(self._variables, self._workers.of_chief(self._checkpoints.newest()))
         if state.step:
             log.info("Continuing at step %d, epoch %d.", state.step, state.step // self._order.steps_per_epoch + 1)
         self._train_batches = batches(self._train, self._order, self._strategy, state.step, self._augment)
@@ -126,14 +129,28 @@ class Loop:
             state.step += count
             done += count
             self._callbacks.on_train_batch_end(done - 1, {})
-            if self._progress.is_due():
+            ask = self._ask(state, termination)
+            if ask.progress:
                 self._progress.say_step(epoch, done, self._metrics())
-            if done < self._order.steps_per_epoch and (termination.requested or self._is_checkpoint_due(state)):
+            if done < self._order.steps_per_epoch and (ask.end or ask.checkpoint):
                 self._save(state)
-            if termination.requested:
-                log.warning("%s: the training is saved at step %d.", termination.requested.name, state.step)
+            if ask.end:
+                log.warning("The training was asked to end; it is saved at step %d.", state.step)
                 termination.end()
         self._progress.end_epoch(state)
+
+    def _ask(self, state: LoopState, termination: Termination) -> "_Ask":
+        """What all processes do now: by the chief's clocks, and the end where any of them has been asked to."""
+        chief = self._workers.is_chief
+        mine = _Ask(
+            self._next_count if chief else 0,
+            int(chief and self._progress.is_due()),
+            int(chief and self._is_checkpoint_due(state)),
+            int(termination.requested is not None),
+        )
+        agreed = _Ask(*self._workers.total(mine))
+        self._count = agreed.steps
+        return agreed
 
     def _steps(self, step: int, left: int) -> int:
         every = self._settings.checkpoint.every_steps
@@ -144,7 +161,7 @@ class Loop:
         self._step.run(self._train_batches, tf.constant(count, tf.int64))
         self._check_finite()
         seconds = (time.monotonic() - started) / count
-        self._count = int(np.clip(_SECONDS_PER_CALL / seconds, 1, 2 * count))
+        self._next_count = int(np.clip(_SECONDS_PER_CALL / seconds, 1, 2 * count))
 
     def _check_finite(self) -> None:
         if int(self._step.skipped_in_a_row) >= _SKIPS:
@@ -159,7 +176,7 @@ class Loop:
             ]
             batch = self._train.take(tf.concat([part[:count] for part, count in rows], axis=0))
             what = diagnose(self._model, batch)
-            saved = self._checkpoints.save_batch(broken, batch.features, batch.labels)
+            saved = self._checkpoints.save_batch(broken, batch) if self._workers.is_chief else "the chief's folder"
             raise NotFiniteError(
                 f"Step {broken + 1}: not finite is {what}. Its batch is in {saved}. Lower the learning rate, clip the "
                 "gradient (clip_norm), or leave such steps out (on_nan: skip)."
@@ -172,7 +189,9 @@ class Loop:
         return by_step or by_time
 
     def _save(self, state: LoopState) -> None:
-        self._checkpoints.save(self._variables, state)
+        values = values_of(self._variables)
+        if self._workers.is_chief:
+            self._checkpoints.save(values, state)
         self._saved = time.monotonic()
 
     def _validate(self, state: LoopState, steps: int) -> None:
@@ -184,11 +203,13 @@ class Loop:
         logs |= {f"val_{name}": value for name, value in self._metrics().items()}
         if logs["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = logs["val_loss"], epoch
-            self._checkpoints.save_best(self._model.variables)
+            if self._workers.is_chief:
+                self._checkpoints.save_best(values_of(self._model.variables))
         self._lower_learning_rate(epoch - state.best_epoch)
         self._callbacks.on_epoch_end(epoch, logs)
         for name, value in self._logs.of_epoch.items():
             state.history.setdefault(name, []).append(value)
+        self._model.stop_training = self._workers.total([int(self._model.stop_training)])[0] > 0
         self._progress.say_epoch(epoch, state, logs)
         self._save(state)
 
@@ -209,6 +230,15 @@ class Loop:
             examples_per_second=examples_per_second(len(self._train), state),
             history=state.history,
         )
+
+
+class _Ask(NamedTuple):
+    """What is to be done between two calls: steps in the next one, and 0 or 1 for the rest."""
+
+    steps: int
+    progress: int
+    checkpoint: int
+    end: int
 
 
 class Logs(keras.callbacks.Callback):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from components.dataset import Rows, Split
+from components.trainer.workers import Workers
 
 
 class Batch(NamedTuple):
@@ -88,9 +89,13 @@ def batches(
 
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)
-    numbers = tf.data.Dataset.counter(first_step * order.replicas)
+    workers = Workers(strategy)
+    here = workers.local_replicas
+    numbers = tf.data.Dataset.counter(first_step * here).map(
+        lambda number: number // here * order.replicas + workers.index * here + number % here
+    )
     data = numbers.map(gather, num_parallel_calls=2).prefetch(2).with_options(options)
-    if order.replicas == 1:
+    if here == 1:
         return iter(data)
     # Replica i of a step takes element i: the parts are made here, not by splitting batches of unknown size.
     return iter(strategy.distribute_datasets_from_function(lambda _: data))

@@ -41,8 +41,17 @@ class TrainerSettings(pydantic.BaseModel):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = Field(
         default="float32", description="Of the computation; weights and the exported model are float32 always."
     )
-    strategy: Literal["auto", "one_device", "mirrored"] = Field(
-        default="auto", description="auto: mirrored where there are several GPUs, else one device."
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
+        default="auto",
+        description="auto: mirrored where there are several GPUs, else one device; multi_worker: several processes.",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=2,
+        description="Processes of multi_worker on this host; without it those that TF_CONFIG names on several hosts.",
+    )
+    restarts: int = Field(
+        default=3, ge=0, description="Times that multi_worker starts again from its last checkpoint when one dies."
     )
     early_stopping: int = Field(
         default=3, ge=0, description="Epochs without a better val_loss before training ends; 0: never ends early."
@@ -80,6 +89,12 @@ class TrainerSettings(pydantic.BaseModel):
         given = [name for name, value in clips.items() if value is not None]
         if len(given) > 1:
             raise ValueError(f"got {' and '.join(given)}, expected one of them")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _workers_of_multi_worker(self) -> "TrainerSettings":
+        if self.workers is not None and self.strategy != "multi_worker":
+            raise ValueError(f"got workers with the strategy {self.strategy}, expected multi_worker")
         return self
 
     @pydantic.model_validator(mode="after")

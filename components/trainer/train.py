@@ -16,8 +16,8 @@ from components.trainer.loop import Job, Loop, tensorboard
 from components.trainer.order import Order, batches
 from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
-from components.trainer.strategy import grow_gpu_memory, make_strategy
 from components.trainer.target import target_of
+from components.trainer.workers import Workers
 from lineage.records import TrainingRecord
 
 log = logging.getLogger("slipway.trainer")
@@ -46,27 +46,30 @@ class Training:
             return model.build(self.module, self.inputs, target=target, settings=self.settings)
 
 
-def train(training: Training, checkpoint_folder: Path, model_run: str) -> tuple[keras.Model, TrainingRecord]:
-    """Trains, continuing from the checkpoints in the folder, which is removed at the end.
+def train(
+    training: Training, strategy: tf.distribute.Strategy, checkpoint_folder: Path, model_run: str
+) -> tuple[keras.Model, TrainingRecord]:
+    """Trains, continuing from the checkpoints in the folder.
 
     Args:
       training: What to train on what.
-      checkpoint_folder: Named by what the training is, so that nothing else is continued.
+      strategy: What `make_strategy` gave for the settings.
+      checkpoint_folder: Named by what the training is, so that nothing else is continued; removed at the end.
       model_run: Gets `tensorboard/`, `best.weights.h5` and `last.weights.h5`.
 
     Returns:
-      A float32 model with the weights of the epoch of least `val_loss`, and the curves.
+      A float32 model with the weights of the epoch of least `val_loss`, and the curves. Of several processes only the
+      chief writes; the model of the others is that of the last epoch.
     """
-    grow_gpu_memory()
     settings = training.settings
-    strategy = make_strategy(settings)
+    workers = Workers(strategy)
     checkpoints = Checkpoints(checkpoint_folder, settings.checkpoint.keep)
-    dtype_policy = checkpoints.choose_once("precision", lambda: _precision(training, strategy))
-    built = training.build(dtype_policy, strategy)
-    loop = Loop(
-        Job(built, training.train, training.validation, settings, strategy), checkpoints, [tensorboard(model_run)]
-    )
+    built = training.build(_precision(training, strategy, checkpoints), strategy)
+    callbacks = [tensorboard(model_run)] if workers.is_chief else []
+    loop = Loop(Job(built, training.train, training.validation, settings, strategy), checkpoints, callbacks)
     record = loop.run()
+    if not workers.is_chief:
+        return built.model, record
 
     exported = training.build("float32").model  # of ordinary variables, whatever the policy and the strategy
     exported.set_weights(built.model.get_weights())
@@ -78,17 +81,32 @@ def train(training: Training, checkpoint_folder: Path, model_run: str) -> tuple[
     return exported, record
 
 
-def _precision(training: Training, strategy: tf.distribute.Strategy) -> str:
+def _precision(training: Training, strategy: tf.distribute.Strategy, checkpoints: Checkpoints) -> str:
     """The policy that the settings name; for `auto` the fastest of those that make sense on the device."""
     if training.settings.precision != "auto":
         return training.settings.precision
     choices = precision.candidates()
+    workers = Workers(strategy)
+    if workers.total([len(choices)])[0] != workers.count * len(choices):
+        return "float32"  # hosts that differ
+    noted = checkpoints.noted("precision")
+    chosen = workers.of_chief(choices.index(noted) if noted else -1)
+    if chosen < 0:
+        chosen = workers.of_chief(_fastest(training, strategy, choices))
+        if workers.is_chief:
+            checkpoints.note("precision", choices[chosen])
+    return choices[chosen]
+
+
+def _fastest(training: Training, strategy: tf.distribute.Strategy, choices: tuple[str, ...]) -> int:
     if len(choices) == 1:
-        return choices[0]
-    seconds = {choice: _seconds_per_step(training, strategy, choice) for choice in choices}
-    fastest = min(seconds, key=seconds.__getitem__)
-    measured = ", ".join(f"{choice} {1000 * value:.1f} ms a step" for choice, value in seconds.items())
-    log.info("precision: %s (%s)", fastest, measured)
+        return 0
+    seconds = [_seconds_per_step(training, strategy, choice) for choice in choices]
+    fastest = seconds.index(min(seconds))
+    measured = ", ".join(
+        f"{choice} {1000 * value:.1f} ms a step" for choice, value in zip(choices, seconds, strict=True)
+    )
+    log.info("precision: %s (%s)", choices[fastest], measured)
     return fastest
 
 

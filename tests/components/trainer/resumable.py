@@ -7,6 +7,8 @@ momentum, early stopping.
 """
 
 import argparse
+import dataclasses
+import json
 import os
 import signal
 from pathlib import Path
@@ -19,7 +21,10 @@ from keras import layers
 
 from components.dataset import Split
 from components.trainer import checkpoint
+from components.trainer.cluster import Cluster, of_chief
+from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
+from components.trainer.strategy import make_strategy
 from components.trainer.train import Training, train
 
 ROWS = 203
@@ -67,8 +72,14 @@ def die_in_write(number: int) -> None:
     checkpoint._sync = sync_or_die
 
 
-def main(folder: Path, write: int, replicas: int) -> None:
-    """Trains to the end, if it is let."""
+def work(cluster: Cluster | None, argument: str) -> None:
+    """Trains to the end, if it is let; as one of the processes of a cluster, or alone."""
+    folder, write, replicas = (
+        Path(json.loads(argument)["folder"]),
+        *map(json.loads(argument).get, ("write", "replicas")),
+    )
+    if cluster is not None:
+        (folder / f"worker-{cluster.index}.pid").write_text(str(os.getpid()))
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
     if write:
@@ -81,20 +92,34 @@ def main(folder: Path, write: int, replicas: int) -> None:
         early_stopping=3,
         checkpoint={"every_steps": 3, "keep": 2},
     )
+    strategy = make_strategy(settings, cluster)
     module = SimpleNamespace(build_model=build_model, optimizer=optimizer)
     inputs = {"image": tf.TensorSpec([None, 6, 6, 1], tf.float32, name="image")}
     training = Training(module, inputs, "multiclass", settings, split("train", 0), split("eval", 1))  # type: ignore[arg-type]
     print("training", flush=True)
-    trained, record = train(training, folder / "checkpoints", str(folder))
+    trained, record = train(training, strategy, folder / "checkpoints", str(folder))
+    if cluster is not None and not cluster.is_chief:
+        return
     arrays = {f"w{number}": weight for number, weight in enumerate(trained.get_weights())}
     np.savez(folder / "partial.npz", **arrays, val_loss=record.history["val_loss"], loss=record.history["loss"])
     (folder / "partial.npz").rename(folder / "weights.npz")
 
 
+def main(folder: Path, workers: int, restarts: int, **given: int) -> None:
+    """Does the work here, or in processes of their own."""
+    argument = json.dumps({"folder": str(folder)} | given)
+    if workers == 1:
+        work(None, argument)
+        return
+    chief = of_chief(workers)
+    train_in_processes([dataclasses.replace(chief, index=i) for i in range(workers)], work, argument, restarts)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--die-in-write", type=int, default=0)
+    parser.add_argument("--die-in-write", type=int, default=0, dest="write")
     parser.add_argument("--replicas", type=int, default=1)
-    arguments = parser.parse_args()
-    main(arguments.folder, arguments.die_in_write, arguments.replicas)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--restarts", type=int, default=3)
+    main(**vars(parser.parse_args()))
