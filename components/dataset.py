@@ -48,6 +48,11 @@ class Split:
     labels: tf.Tensor
     weights: tf.Tensor | tuple[()] = ()
 
+    @property
+    def sample_weight(self) -> tf.Tensor | None:
+        """The weights as Keras takes them."""
+        return None if isinstance(self.weights, tuple) else self.weights
+
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 

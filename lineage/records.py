@@ -130,10 +130,11 @@ class EvaluationRecord(Record):
 class QuantizationRecord(Record):
     """Float against quantized, on the test split; in the Quantizer's `metrics` artifact (type QuantizationMetrics).
 
-    `metric` names what `value` and `float_value` are (accuracy for classification: higher is better; mean absolute
-    error for regression: lower is better). `drop` says how much worse the quantized model is, and `max_drop` how much
-    worse it may be: for classification float accuracy - quantized accuracy (0.002 = 0.2 points); for regression
-    error - float error as a share of the error of always predicting the median label.
+    `metric` names what `value` and `float_value` are: accuracy for classification (the mean over the labels, where
+    there are several; higher is better), mean absolute error for regression (lower is better). `drop` says how much
+    worse the quantized model is, and `max_drop` how much worse it may be: for classification float accuracy -
+    quantized accuracy (0.002 = 0.2 points); for regression error - float error as a share of the error of always
+    predicting the median label. Where `weighted`, all of these weigh the examples by the column that the config names.
     """
 
     FILE_NAME = "quantization.json"
@@ -143,10 +144,11 @@ class QuantizationRecord(Record):
     float_value: float
     drop: float
     max_drop: float
-    agreement: float | None  # share of examples on which both say the same class
+    agreement: float | None  # share of examples (of labels, where an example has several) on which both say the same
     bytes: int
     float_bytes: int
     examples: int
+    weighted: bool = False
     blessed: bool
     reasons: list[str]
 

@@ -20,8 +20,9 @@ def compare(
     Args:
       float_model: The float32 TFLite model.
       quantized: The quantized TFLite model.
-      test: Labels and features, as the models take them.
-      task: multiclass and binary compare accuracy, regression the mean absolute error.
+      test: Labels, features as the models take them, and weights, by which both are averaged.
+      task: regression compares the mean absolute error, the others the accuracy, which of a multi-label model is the
+        mean over its labels.
       mode: How the model was quantized.
       max_drop: Most the quantized model may be worse: of accuracy in points of 1; of the mean absolute error as a
         share of the error of always predicting the median label, so that it has no unit either.
@@ -31,11 +32,11 @@ def compare(
       finite, or is not quantized throughout.
     """
     features = {name: column.numpy() for name, column in test.features.items()}
-    labels = test.labels.numpy()
+    labels, weights = test.labels.numpy(), None if test.sample_weight is None else test.sample_weight.numpy()
     float_predictions, predictions = float_model.predict(features), quantized.predict(features)
     metric = _ERROR if task == "regression" else "accuracy"
-    value, float_value = (_metric(task, found, labels) for found in (predictions, float_predictions))
-    drop = (value - float_value) / _naive_error(labels) if task == "regression" else float_value - value
+    value, float_value = (_metric(task, found, labels, weights) for found in (predictions, float_predictions))
+    drop = (value - float_value) / _naive_error(labels, weights) if task == "regression" else float_value - value
     reasons = _reasons(drop, max_drop, metric, predictions, quantized.float_ops())
     return QuantizationRecord(
         mode=mode,
@@ -48,23 +49,31 @@ def compare(
         bytes=quantized.size,
         float_bytes=float_model.size,
         examples=len(test),
+        weighted=weights is not None,
         blessed=not reasons,
         reasons=reasons,
     )
 
 
 def _classes(task: str, predictions: NDArray[Any]) -> NDArray[Any]:
-    return np.argmax(predictions, axis=1) if task == "multiclass" else (predictions[:, 0] > 0.5).astype(np.int64)
+    """What the model says, in the shape of the labels."""
+    if task == "multiclass":
+        return np.argmax(predictions, axis=1)
+    return (predictions if task == "multilabel" else predictions[:, 0]) > 0.5
 
 
-def _metric(task: str, predictions: NDArray[Any], labels: NDArray[Any]) -> float:
+def _metric(task: str, predictions: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any] | None) -> float:
     if task == "regression":
-        return float(np.mean(np.abs(predictions[:, 0] - labels)))
-    return float(np.mean(_classes(task, predictions) == labels))
+        return float(np.average(np.abs(predictions[:, 0] - labels), weights=weights))
+    right = _classes(task, predictions) == labels
+    return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
 
 
-def _naive_error(labels: NDArray[Any]) -> float:
-    return float(np.mean(np.abs(labels - np.median(labels)))) or 1.0
+def _naive_error(labels: NDArray[Any], weights: NDArray[Any] | None) -> float:
+    """The mean absolute error of always predicting the (weighted) median."""
+    order, weights = np.argsort(labels), np.ones(len(labels)) if weights is None else weights
+    half_reached = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+    return float(np.average(np.abs(labels - labels[order][half_reached]), weights=weights)) or 1.0
 
 
 def _agreement(task: str, predictions: NDArray[Any], float_predictions: NDArray[Any]) -> float | None:

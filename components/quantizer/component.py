@@ -28,6 +28,7 @@ class QuantizerSpec(ComponentSpec):
     PARAMETERS = {
         "task": ExecutionParameter(type=str),
         "label": ExecutionParameter(type=str),
+        "weight": ExecutionParameter(type=str, optional=True),
         "mode": ExecutionParameter(type=str),
         "max_drop": ExecutionParameter(type=float),
         "representative_examples": ExecutionParameter(type=int),
@@ -41,7 +42,8 @@ class Quantizer(BaseComponent):
     The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split. Output `tflite_model`
     holds `model.tflite`, `blessing` says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes,
     metrics and the reasons of a refusal. `max_drop` is the most that accuracy may fall, in points of 1, or, for a
-    regression, that the mean absolute error may grow, as a share of the error of always predicting the median.
+    regression, that the mean absolute error may grow, as a share of the error of always predicting the median. Where
+    there is a `weight`, examples count by that feature.
 
     Example:
       >>> quantizer = Quantizer(
@@ -65,6 +67,7 @@ class Quantizer(BaseComponent):
         schema: tfx.types.BaseChannel,
         task: str,
         label: str,
+        weight: str | None = None,
         transform_graph: tfx.types.BaseChannel | None = None,
         model_blessing: tfx.types.BaseChannel | None = None,
         mode: str = "int8",
@@ -84,6 +87,7 @@ class Quantizer(BaseComponent):
                 metrics=tfx.dsl.Channel(type=QuantizationMetrics),
                 task=task,
                 label=label,
+                weight=weight,
                 mode=mode,
                 max_drop=max_drop,
                 representative_examples=representative_examples,

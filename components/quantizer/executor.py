@@ -27,7 +27,7 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
-        train, test = _splits(input_dict, exec_properties["label"])
+        train, test = _splits(input_dict, exec_properties["label"], exec_properties.get("weight"))
         representative = convert.representative(
             train, exec_properties["representative_examples"], exec_properties["seed"]
         )
@@ -51,8 +51,12 @@ class Executor(BaseExecutor):
         Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
 
 
-def _splits(input_dict: dict[str, list[Artifact]], label: str) -> tuple[dataset.Split, dataset.Split]:
+def _splits(
+    input_dict: dict[str, list[Artifact]], label: str, weight: str | None
+) -> tuple[dataset.Split, dataset.Split]:
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
-    train, test = (dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "test"))
+    train, test = (
+        dataset.read_split(input_dict["examples"], split, spec, label, weight) for split in ("train", "test")
+    )
     return train, test

@@ -63,12 +63,14 @@ def _coded(value: np.ndarray, detail: dict[str, Any]) -> np.ndarray:
     return np.clip(np.rint(value[None] / scale) + zero, 0, 255).astype(np.uint8)
 
 
-def inputs(root: Path, built: keras.Model, rows: small_data.Columns, *features: str) -> dict[str, Given]:
-    """Exports `built` and writes the rows, the same for each split."""
+def inputs(
+    root: Path, built: keras.Model, rows: small_data.Columns, *features: str, schema: tuple[str, ...] = ()
+) -> dict[str, Given]:
+    """Exports `built` and writes the rows, the same for each split; `schema` where it has more than the model takes."""
     return {
         "model": small_data.model(root / "model", built, *features),
         "examples": small_data.examples(root / "examples", {"train": rows, "eval": rows, "test": rows}),
-        "schema": small_data.schema(root / "schema", *features),
+        "schema": small_data.schema(root / "schema", *(schema or features)),
     }
 
 
@@ -89,9 +91,10 @@ def dtypes(model: bytes) -> set[type]:
     return {tensor["dtype"] for tensor in interpreter.get_tensor_details()}
 
 
-def classifier(inputs: int, units: int, answers: layers.Layer) -> keras.Model:
-    keras.utils.set_random_seed(0)
-    return keras.Sequential([keras.Input([inputs]), layers.Dense(units, activation="relu"), answers])
+def classifier(inputs: int, units: int, outputs: int, activation: str) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    hidden, answers = layers.Dense(units, activation="relu"), layers.Dense(outputs, activation=activation)
+    return keras.Sequential([keras.Input([inputs]), hidden, answers])
 
 
 def points(seed: int) -> np.ndarray:
@@ -102,7 +105,7 @@ def points(seed: int) -> np.ndarray:
 def multiclass(tmp_path_factory: pytest.TempPathFactory) -> tuple[Quantized, small_data.Columns, dict[str, Given]]:
     """A random network whose answers are the labels of nine in ten rows, so that its accuracy is about 0.9."""
     root = tmp_path_factory.mktemp("multiclass")
-    built = classifier(8, 32, layers.Dense(5, activation="softmax"))
+    built = classifier(8, 32, 5, "softmax")
     x, random = points(0), np.random.default_rng(1)
     answers = np.argmax(built(x), axis=1)
     labels = np.where(random.random(ROWS) < 0.9, answers, (answers + 1) % 5)
@@ -206,8 +209,62 @@ def test_regression_compares_the_mean_absolute_error_of_which_less_is_better(tmp
     ]
 
 
+class Subclassed(keras.Model):
+    """Two inputs by name, and a probability for each of three labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = layers.Dense(16, activation="relu")
+        self.answers = layers.Dense(3, activation="sigmoid")
+
+    def call(self, inputs: dict[str, Any]) -> Any:
+        joined = keras.ops.concatenate([inputs["x"], keras.ops.cast(inputs["n"], "float32") / 5.0], axis=-1)
+        return self.answers(self.hidden(joined))
+
+
+def test_subclassed_multilabel_model_is_compared_by_the_weighted_mean_over_its_labels(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
+    built, random = Subclassed(), np.random.default_rng(9)
+    features = {"x": points(9), "n": random.integers(0, 5, ROWS)[:, None]}
+    answers = np.asarray(built({name: tf.constant(column) for name, column in features.items()})) > 0.5
+    labels = np.where(random.random((ROWS, 3)) < [0.6, 0.8, 0.95], answers, ~answers).astype(int)
+    rows = features | {"w": random.integers(0, 4, ROWS).astype(np.float32), LABEL: labels}
+
+    schema = (X, fixed("n", "INT", 1), fixed("w", "FLOAT", 1), fixed(LABEL, "INT", 3))
+    data = inputs(tmp_path, built, rows, X, fixed("n", "INT", 1), fixed(LABEL, "INT", 3), schema=schema)
+    quantized = quantize(tmp_path, data, task="multilabel", weight="w", max_drop=0.05)
+    shown, record = quantized.predictions(**features) > 0.5, quantized.record
+    assert (record.metric, record.weighted) == ("accuracy", True)
+    assert record.float_value == pytest.approx(np.average((answers == labels).mean(axis=1), weights=rows["w"]))
+    assert record.value == pytest.approx(np.average((shown == labels).mean(axis=1), weights=rows["w"]))
+    assert 0.75 < record.float_value < 0.82
+    assert record.agreement == pytest.approx(np.mean(shown == answers))
+    assert quantized.blessed
+
+
+def test_weights_count_in_the_error_of_a_regression_and_in_that_of_the_median(tmp_path: Path) -> None:
+    dense = layers.Dense(1)
+    built = keras.Sequential([keras.Input([8]), dense])
+    float_model = small_data.model(tmp_path / "float", built, X)
+    dense.set_weights([weights + 0.1 for weights in dense.get_weights()])  # in place of a quantized one, and worse
+    worse = small_data.model(tmp_path / "worse", built, X)
+    models = [TFLite(to_float(str(Path(model.uri, "Format-Serving")))) for model in (float_model, worse)]
+    x, random = points(10), np.random.default_rng(10)
+    errors = random.normal(size=ROWS).astype(np.float32)
+    counts = random.integers(0, 4, ROWS)
+
+    labels = models[0].predict({"x": x})[:, 0] + errors
+    weighted = Split("test", {"x": tf.constant(x)}, tf.constant(labels), tf.constant(counts, tf.float32))
+    often = np.repeat(np.arange(ROWS), counts)  # a row that weighs 3 is there three times
+    repeated = Split("test", {"x": tf.constant(x[often])}, tf.constant(labels[often]))
+    one, other = (compare(*models, split, task="regression", mode="int8", max_drop=1) for split in (weighted, repeated))
+    assert one.float_value == pytest.approx(np.average(np.abs(errors), weights=counts), rel=1e-5)
+    assert (one.value, one.drop) == pytest.approx((other.value, other.drop), rel=1e-5)
+    assert one.drop > 0.01
+
+
 def test_binary_model_is_compared_at_one_half(tmp_path: Path) -> None:
-    built = classifier(8, 16, layers.Dense(1, activation="sigmoid"))
+    built = classifier(8, 16, 1, "sigmoid")
     x = points(4)
     answers = np.asarray(built(x))[:, 0] > 0.5
     labels = np.where(np.random.default_rng(5).random(ROWS) < 0.8, answers, ~answers).astype(int)
