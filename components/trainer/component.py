@@ -27,6 +27,7 @@ class TrainerSpec(ComponentSpec):
         "module_fingerprint": ExecutionParameter(type=str),
         "task": ExecutionParameter(type=str),
         "label": ExecutionParameter(type=str),
+        "weight": ExecutionParameter(type=str, optional=True),
         "settings": ExecutionParameter(type=str),
     }
 
@@ -38,6 +39,8 @@ class Trainer(BaseComponent):
     the best epoch (least `val_loss`) are exported. Output `model` is a SavedModel in TFX's layout with the signatures
     `serving_default` (raw features by name), `serve_examples` (serialized tf.Example) and, for the Quantizer,
     `transformed`. Output `model_run` holds TensorBoard logs, the best and the last checkpoint and a TrainingRecord.
+
+    Where there is a `weight`, examples count by that feature in losses and metrics; it is no input of the model.
 
     Example:
       >>> trainer = Trainer(
@@ -64,6 +67,7 @@ class Trainer(BaseComponent):
         module_fingerprint: str,
         task: str,
         label: str,
+        weight: str | None = None,
         transform_graph: tfx.types.BaseChannel | None = None,
         settings: TrainerSettings | None = None,
     ):
@@ -78,6 +82,7 @@ class Trainer(BaseComponent):
                 module_fingerprint=module_fingerprint,
                 task=task,
                 label=label,
+                weight=weight,
                 settings=(settings or TrainerSettings()).model_dump_json(),
             )
         )

@@ -54,14 +54,14 @@ def fit(cluster: Cluster | None, work: str) -> None:
     strategy = make_strategy(settings, cluster)
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     transform = dataset.read_transform(input_dict.get("transform_graph"))
-    label = exec_properties["label"]
-    spec = dataset.model_spec(schema, transform)
-    splits = [dataset.read_split(input_dict["examples"], split, spec, label) for split in ("train", "eval")]
+    label, weight = exec_properties["label"], exec_properties.get("weight")
+    spec = dataset.with_image_sizes(dataset.model_spec(schema, transform), input_dict["examples"])
+    splits = [dataset.read_split(input_dict["examples"], split, spec, label, weight) for split in ("train", "eval")]
     for split in splits:
         split.check_finite()
     training = Training(
         user_code.load(exec_properties["module_file"]),
-        dataset.input_specs(spec, label),
+        dataset.input_specs(spec, label, weight),
         exec_properties["task"],
         settings,
         *splits,
@@ -75,7 +75,8 @@ def fit(cluster: Cluster | None, work: str) -> None:
         trained,
         path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),
         inputs=training.inputs,
-        raw_spec={name: feature for name, feature in dataset.raw_spec(schema).items() if name != label},
+        spec=spec,
+        raw_spec={n: feature for n, feature in dataset.raw_spec(schema).items() if n not in (label, weight)},
         transform=transform,
     )
 

@@ -58,7 +58,14 @@ def _tensors(features: dict[str, Any]) -> dict[str, tf.Tensor]:
 
 
 def train(
-    root: Path, data: dict[str, Given], source: str, *, task: str, label: str = LABEL, **settings: Any
+    root: Path,
+    data: dict[str, Given],
+    source: str,
+    *,
+    task: str,
+    label: str = LABEL,
+    weight: str | None = None,
+    **settings: Any,
 ) -> Trained:
     """Runs the Trainer with the user's file `source` and TrainerSettings."""
     root.mkdir(exist_ok=True)
@@ -73,6 +80,7 @@ def train(
             module_fingerprint=fingerprint,
             task=task,
             label=label,
+            weight=weight,
             settings=TrainerSettings(**{"epochs": 2, "batch_size": 16} | settings),
         )
 
