@@ -25,8 +25,8 @@ def test_weight_passes_as_it_is_whether_it_is_returned_or_not(tmp_path: Path, re
 
 
 def test_weight_that_is_changed_or_may_be_missing_is_wrong_input(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="preprocessing_fn returns 'w', which is data.weight and passes as it is"):
+    with pytest.raises(InputError, match=r"preprocessing_fn returns 'w', which is data.weight and passes as it is"):
         preprocessed(tmp_path, "{'w': 2 * inputs['w']}", INPUTS)
     sparse = tf.sparse.from_dense(INPUTS["w"])
-    with pytest.raises(InputError, match="By the schema 'w', which is data.weight, is missing in some examples"):
+    with pytest.raises(InputError, match=r"By the schema 'w', which is data.weight, is missing in some examples"):
         preprocessed(tmp_path, "{'x': inputs['x']}", INPUTS | {"w": sparse})
