@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.dataset import Split
+from components.dataset import AnySplit
 from components.quantizer.interpreter import TFLite
 from lineage.records import QuantizationRecord
 
@@ -13,7 +13,7 @@ _ERROR = "mean_absolute_error"
 
 
 def compare(
-    float_model: TFLite, quantized: TFLite, test: Split, *, task: str, mode: str, max_drop: float
+    float_model: TFLite, quantized: TFLite, test: AnySplit, *, task: str, mode: str, max_drop: float
 ) -> QuantizationRecord:
     """Runs both models on the whole split.
 
@@ -31,9 +31,7 @@ def compare(
       The comparison; not blessed where the quantized model is too much worse, answers with numbers that are not
       finite, or is not quantized throughout.
     """
-    features = {name: column.numpy() for name, column in test.features.items()}
-    labels, weights = test.labels.numpy(), None if test.sample_weight is None else test.sample_weight.numpy()
-    float_predictions, predictions = float_model.predict(features), quantized.predict(features)
+    float_predictions, predictions, labels, weights = _run([float_model, quantized], test)
     metric = _ERROR if task == "regression" else "accuracy"
     value, float_value = (_metric(task, found, labels, weights) for found in (predictions, float_predictions))
     drop = (value - float_value) / _naive_error(labels, weights) if task == "regression" else float_value - value
@@ -53,6 +51,16 @@ def compare(
         blessed=not reasons,
         reasons=reasons,
     )
+
+
+def _run(models: list[TFLite], test: AnySplit) -> list[Any]:
+    """The answers of each model, the labels, and the weights, or None where all weigh 1."""
+    parts = []
+    for part in test.parts():
+        features = {name: column.numpy() for name, column in part.features.items()}
+        parts.append((*(model.predict(features) for model in models), part.labels, part.weights))
+    *found, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return [*found, weights if weights.size else None]
 
 
 def _classes(task: str, predictions: NDArray[Any]) -> NDArray[Any]:

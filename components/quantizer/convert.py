@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from components.dataset import Split
+from components.dataset import AnySplit
 
 SIGNATURE = "transformed"
 Representative = Callable[[], Iterator[dict[str, NDArray[Any]]]]
@@ -34,10 +34,10 @@ def to_int8(saved_model: str, representative: Representative) -> bytes:
     return converter.convert()
 
 
-def representative(train: Split, count: int, seed: int) -> Representative:
+def representative(train: AnySplit, count: int, seed: int) -> Representative:
     """`count` examples drawn from the train split without replacement (all, where it has fewer)."""
     rows = np.random.default_rng(seed).permutation(len(train))[:count]
-    columns = {name: tf.gather(column, rows).numpy() for name, column in train.features.items()}
+    columns = {name: column.numpy() for name, column in train.take(rows).features.items()}
 
     def examples() -> Iterator[dict[str, NDArray[Any]]]:
         for row in range(len(rows)):

@@ -53,10 +53,10 @@ class Executor(BaseExecutor):
 
 def _splits(
     input_dict: dict[str, list[Artifact]], label: str, weight: str | None
-) -> tuple[dataset.Split, dataset.Split]:
+) -> tuple[dataset.AnySplit, dataset.AnySplit]:
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
+    examples = input_dict["examples"]
     spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
-    train, test = (
-        dataset.read_split(input_dict["examples"], split, spec, label, weight) for split in ("train", "test")
-    )
+    spec = dataset.with_image_sizes(spec, examples)
+    train, test = (dataset.read_split(examples, split, spec, label, weight) for split in ("train", "test"))
     return train, test

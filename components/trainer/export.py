@@ -1,8 +1,8 @@
 """The SavedModel: one set of weights behind three signatures.
 
 `serving_default` takes raw features by name, so that REST and gRPC requests are easy to write; `serve_examples` takes
-serialized tf.Examples, as TFMA and batch scoring do; `transformed` takes what the model itself takes, which is what
-TFLite can convert. All return `predictions`, float32.
+serialized tf.Examples, as TFMA and batch scoring do; `transformed` takes what the model itself takes, decoded and
+padded, which is what TFLite can convert. All return `predictions`, float32.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components.dataset import FeatureSpec
+from components.dataset import FeatureSpec, decode, padded
 from components.trainer.model import call
 
 Tensors = dict[str, Any]
@@ -23,6 +23,7 @@ def export(
     folder: str,
     *,
     inputs: dict[str, tf.TensorSpec],
+    spec: FeatureSpec,
     raw_spec: FeatureSpec,
     transform: tft.TFTransformOutput | None,
 ) -> None:
@@ -32,6 +33,7 @@ def export(
       model: A built model.
       folder: Where to write; made if it is absent.
       inputs: Specs of the model's inputs by name, `[None, ...]`.
+      spec: The features that these are made of: what a training's `decode` was given.
       raw_spec: How raw tf.Examples are parsed, without the label.
       transform: The Transform between raw features and the model's; None where there is none.
     """
@@ -42,12 +44,15 @@ def export(
     def transformed(features: Tensors) -> Tensors:
         return {"predictions": tf.cast(call(model, features, training=False), tf.float32)}
 
+    def from_raw(raw: Tensors) -> Tensors:
+        decoded = decode(prepare(raw), spec)
+        return transformed({name: padded(column) for name, column in decoded.items()})
+
     def serving_default(features: Tensors) -> Tensors:
-        raw = {name: _from_dense(features[name], raw_spec[name]) for name in features}
-        return transformed(prepare(raw))
+        return from_raw({name: _from_dense(features[name], raw_spec[name]) for name in features})
 
     def serve_examples(examples: tf.Tensor) -> Tensors:
-        return transformed(prepare(tf.io.parse_example(examples, dict(raw_spec))))
+        return from_raw(tf.io.parse_example(examples, dict(raw_spec)))
 
     archive.add_endpoint("serving_default", serving_default, input_signature=[_raw_inputs(raw_spec)])
     archive.add_endpoint(

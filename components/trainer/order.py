@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.dataset import Rows, Split
+from components.dataset import AnySplit, Blocks, Rows
 from components.trainer.workers import Workers
 
 
@@ -30,12 +30,16 @@ class Order:
       replicas: Parts that the rows of a step are divided into, as evenly as can be.
       seed: Every epoch is a permutation of all rows drawn from (seed, epoch) by TensorFlow's `index_shuffle`, a
         bijective cipher of the row number; None: rows in their own order.
+      blocks: How a split on disk is read: the permutation is one of blocks, and of the rows within each window of
+        blocks that follow one another in it, so that no more than two windows are read from at a time. None: any row
+        may follow any other.
     """
 
     examples: int
     batch_size: int
     replicas: int
     seed: int | None
+    blocks: Blocks | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -53,15 +57,44 @@ class Order:
         low, high = first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
         start = tf.minimum(low, self.examples - 1)
         positions = tf.range(start, tf.maximum(high, start + 1))
+        return self._permuted(positions, epoch), high - low
+
+    def _permuted(self, positions: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        """The rows at these positions of an epoch."""
         if self.seed is None:
-            return positions, high - low
+            return positions
+        if self.blocks is not None:
+            return _permuted_in_blocks(positions, self.examples, self.blocks, self.seed, epoch)
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         last = tf.constant(self.examples - 1, tf.int64)
-        return tf.random.experimental.index_shuffle(positions, seed, last), high - low
+        return tf.random.experimental.index_shuffle(positions, seed, last)
+
+
+def _permuted_in_blocks(positions: tf.Tensor, examples: int, blocks: Blocks, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Permutes the rows of each window, then the blocks; the last block, which may have fewer rows, comes anywhere."""
+    size = blocks.rows
+    window = positions // (size * blocks.window)
+    first = window * size * blocks.window
+    last = tf.minimum(first + size * blocks.window, examples) - 1
+    positions = first + _shuffle(positions - first, [seed, epoch, 2 + window], last - first)
+
+    whole, left = divmod(examples, size)
+    place = size * _shuffle(0, [seed, epoch, 1], whole)  # of the last block
+    is_in_last = (positions >= place) & (positions < place + left)
+    others = tf.where(positions < place + left, positions, positions - left)
+    block = _shuffle(tf.minimum(others // size, max(whole, 1) - 1), [seed, epoch, 0], max(whole, 1) - 1)
+    return tf.where(is_in_last, whole * size + positions - place, block * size + others % size)
+
+
+def _shuffle(index: Any, seed: list[Any], last: Any) -> tf.Tensor:
+    """Where a permutation of 0 ... last has the indices; each has a permutation, and a seed, of its own."""
+    index, last, *seed = (tf.cast(each, tf.int64) for each in (index, last, *seed))
+    seeds = tf.stack([tf.broadcast_to(each, tf.shape(index)) for each in seed], axis=-1)
+    return tf.raw_ops.RandomIndexShuffle(index=index, seed=seeds, max_index=last, rounds=4)
 
 
 def batches(
-    split: Split,
+    split: AnySplit,
     order: Order,
     strategy: tf.distribute.Strategy,
     first_step: int = 0,
@@ -70,7 +103,7 @@ def batches(
     """An endless iterator of Batch from a step on, one for each replica.
 
     Args:
-      split: The examples, in memory.
+      split: The examples.
       order: Which of them when.
       strategy: The replicas; `order.replicas` of them.
       first_step: The step that the first batch is for.

@@ -1,11 +1,12 @@
 """What the model is to learn, and the sentence for a model whose outputs, or labels, are not of that kind."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from components.dataset import Split
+from components.dataset import AnySplit
 from lineage.outcome import InputError
 
 _TAKES = {
@@ -65,28 +66,26 @@ class Target:
         )
 
 
-def target_of(task: str, splits: Sequence[Split]) -> Target:
+def target_of(task: str, splits: Sequence[AnySplit]) -> Target:
     """The target that the labels of the splits are.
 
     Raises:
       InputError: the labels are text, or not the whole numbers that classes are.
     """
-    labels = [split.labels for split in splits]
-    if labels[0].dtype == tf.string:
-        raise InputError(f"The label holds text, expected numbers: task {task} takes {_TAKES[task]}.")
-    if task != "regression" and any(bool(tf.reduce_any(tf.floor(some) != some)) for some in _floats(labels)):
-        raise InputError(f"The label holds numbers that are not whole; task {task} takes {_TAKES[task]}.")
-    return Target(
-        task=task,
-        labels=tf.TensorSpec([None, *labels[0].shape[1:]], labels[0].dtype),
-        least=min(float(tf.reduce_min(some)) for some in labels),
-        greatest=max(float(tf.reduce_max(some)) for some in labels),
-        weighted=any(not isinstance(split.weights, tuple) for split in splits),
-    )
+    least, greatest = float("inf"), float("-inf")
+    for part in itertools.chain.from_iterable(split.parts() for split in splits):
+        if part.labels.dtype == tf.string:
+            raise InputError(f"The label holds text, expected numbers: task {task} takes {_TAKES[task]}.")
+        if task != "regression" and not _are_whole(part.labels):
+            raise InputError(f"The label holds numbers that are not whole; task {task} takes {_TAKES[task]}.")
+        least = min(least, float(tf.reduce_min(part.labels)))
+        greatest = max(greatest, float(tf.reduce_max(part.labels)))
+    labels = tf.TensorSpec([None, *part.labels.shape[1:]], part.labels.dtype)
+    return Target(task, labels, least, greatest, weighted=part.sample_weight is not None)
 
 
-def _floats(labels: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    return [some for some in labels if some.dtype.is_floating]
+def _are_whole(labels: tf.Tensor) -> bool:
+    return not labels.dtype.is_floating or bool(tf.reduce_all(tf.floor(labels) == labels))
 
 
 def _shape(shape: tf.TensorShape) -> str:

@@ -82,7 +82,7 @@ def model(folder: Path, built: keras.Model, *features: str) -> Given:
     spec.pop(LABEL, None)
     inputs = dataset.input_specs(spec, LABEL)
     call(built, {name: tf.zeros([1, *shape.shape[1:]], shape.dtype) for name, shape in inputs.items()})  # builds it
-    export(built, str(folder / "Format-Serving"), inputs=inputs, raw_spec=spec, transform=None)
+    export(built, str(folder / "Format-Serving"), inputs=inputs, spec=spec, raw_spec=spec, transform=None)
     return Given(Model, str(folder))
 
 

@@ -12,7 +12,7 @@ from tfx.types.standard_artifacts import Examples
 from components import dataset
 from lineage.outcome import InputError
 from tests.components import small_data
-from tests.components.small_data import fixed, optional
+from tests.components.small_data import fixed
 
 FEATURES = (
     fixed("pixels", "FLOAT", 2, 3),
@@ -129,11 +129,6 @@ def test_inputs_of_the_model_are_the_features_without_the_label() -> None:
         "pixels": tf.TensorSpec([None, 2, 3], tf.float32, name="pixels"),
         "word": tf.TensorSpec([None, 1], tf.string, name="word"),
     }
-
-
-def test_feature_without_a_fixed_shape_is_refused_for_the_model_by_name() -> None:
-    with pytest.raises(InputError, match=r"features fare, tags are missing in some examples .* preprocessing_fn"):
-        spec_of(*FEATURES, optional("tags", "BYTES"), optional("fare", "FLOAT"))
 
 
 def test_numbers_that_are_not_finite_are_refused_by_column_and_count() -> None:
