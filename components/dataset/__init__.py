@@ -7,7 +7,8 @@ and both give rows by number, so that the order in which a model sees them is no
 from components.dataset.decoding import decode, padded, records
 from components.dataset.disk import DiskSplit
 from components.dataset.images import with_image_sizes
-from components.dataset.reading import Cache, read_split
+from components.dataset.memory import available_memory
+from components.dataset.reading import MIB, Cache, read_split
 from components.dataset.spec import (
     FeatureSpec,
     Image,
@@ -21,6 +22,7 @@ from components.dataset.spec import (
 from components.dataset.split import AnySplit, Blocks, Rows, Split
 
 __all__ = [
+    "MIB",
     "AnySplit",
     "Blocks",
     "Cache",
@@ -29,6 +31,7 @@ __all__ = [
     "Image",
     "Rows",
     "Split",
+    "available_memory",
     "decode",
     "input_specs",
     "model_spec",

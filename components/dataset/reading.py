@@ -31,12 +31,17 @@ class Cache:
     Attributes:
       folder: Where each split gets a folder, which the next process finds again.
       most_in_memory: Bytes of a split up to which it is held in memory all the same.
-      window: Bytes of memory for the part of a split on disk that is read at a time.
+      window: Bytes of memory for the part of a split on disk that is being read; rows that are taken in their order
+        need no more than the default.
     """
 
     folder: Path
     most_in_memory: int
-    window: int
+    window: int = 16 * MIB
+
+    def in_order(self) -> "Cache":
+        """The same for a split that is read in its order only, for which a small part is enough."""
+        return Cache(self.folder, self.most_in_memory)
 
 
 def read_split(

@@ -1,6 +1,7 @@
 """The Quantizer's work: convert twice, compare on the test split, decide."""
 
 import logging
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from components.quantizer.interpreter import TFLite
 
 log = logging.getLogger("slipway.quantizer")
 
+_SHARE = 4  # of the available memory that a split may take; beyond that it is on disk
+
 
 class Executor(BaseExecutor):
     """Converts, compares and blesses; see `Quantizer`."""
@@ -27,7 +30,8 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
-        train, test = _splits(input_dict, exec_properties["label"], exec_properties.get("weight"))
+        with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:  # its files are read on when it has gone
+            train, test = _splits(input_dict, exec_properties["label"], exec_properties.get("weight"), Path(folder))
         representative = convert.representative(
             train, exec_properties["representative_examples"], exec_properties["seed"]
         )
@@ -52,11 +56,12 @@ class Executor(BaseExecutor):
 
 
 def _splits(
-    input_dict: dict[str, list[Artifact]], label: str, weight: str | None
+    input_dict: dict[str, list[Artifact]], label: str, weight: str | None, folder: Path
 ) -> tuple[dataset.AnySplit, dataset.AnySplit]:
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     examples = input_dict["examples"]
     spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
     spec = dataset.with_image_sizes(spec, examples)
-    train, test = (dataset.read_split(examples, split, spec, label, weight) for split in ("train", "test"))
+    cache = dataset.Cache(folder, dataset.available_memory() // _SHARE)
+    train, test = (dataset.read_split(examples, split, spec, label, weight, cache) for split in ("train", "test"))
     return train, test

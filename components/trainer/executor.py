@@ -13,6 +13,7 @@ from tfx.utils import json_utils, path_utils
 
 from components import dataset, user_code
 from components.trainer.announcement import announced
+from components.trainer.cache import cache_of, remove_examples
 from components.trainer.cluster import Cluster, of_chief
 from components.trainer.export import export
 from components.trainer.processes import train_in_processes
@@ -33,13 +34,22 @@ class Executor(BaseExecutor):
         """Writes the outputs `model` and `model_run`."""
         settings = TrainerSettings.model_validate_json(exec_properties["settings"])
         work = json_utils.dumps([input_dict, output_dict, exec_properties])
-        if settings.strategy != "multi_worker":
-            fit(None, work)
-            return
-        chief = of_chief(settings.workers)
-        local = [dataclasses.replace(chief, index=index) for index in range(settings.workers or 1)]
-        with announced(chief, work, _node_folder(get_single_instance(output_dict["model_run"]).uri)):
-            train_in_processes(local, fit, work, settings.restarts)
+        model_run = get_single_instance(output_dict["model_run"]).uri
+        try:
+            if settings.strategy == "multi_worker":
+                _fit_in_processes(settings, work, model_run)
+            else:
+                fit(None, work)
+        except Exception:  # not what SIGTERM and Ctrl-C raise: that is continued
+            remove_examples(_checkpoint_folder(model_run, input_dict, exec_properties))
+            raise
+
+
+def _fit_in_processes(settings: TrainerSettings, work: str, model_run: str) -> None:
+    chief = of_chief(settings.workers)
+    local = [dataclasses.replace(chief, index=index) for index in range(settings.workers or 1)]
+    with announced(chief, work, _node_folder(model_run)):
+        train_in_processes(local, fit, work, settings.restarts)
 
 
 def fit(cluster: Cluster | None, work: str) -> None:
@@ -55,8 +65,12 @@ def fit(cluster: Cluster | None, work: str) -> None:
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     transform = dataset.read_transform(input_dict.get("transform_graph"))
     label, weight = exec_properties["label"], exec_properties.get("weight")
-    spec = dataset.with_image_sizes(dataset.model_spec(schema, transform), input_dict["examples"])
-    splits = [dataset.read_split(input_dict["examples"], split, spec, label, weight) for split in ("train", "eval")]
+    examples, model_run = input_dict["examples"], get_single_instance(output_dict["model_run"]).uri
+    checkpoint_folder = _checkpoint_folder(model_run, input_dict, exec_properties)
+    spec = dataset.with_image_sizes(dataset.model_spec(schema, transform), examples)
+    cache = cache_of(settings, strategy, checkpoint_folder)
+    caches = {"train": cache, "eval": cache and cache.in_order()}
+    splits = [dataset.read_split(examples, split, spec, label, weight, where) for split, where in caches.items()]
     for split in splits:
         split.check_finite()
     training = Training(
@@ -66,8 +80,7 @@ def fit(cluster: Cluster | None, work: str) -> None:
         settings,
         *splits,
     )
-    model_run = get_single_instance(output_dict["model_run"]).uri
-    trained, record = train(training, strategy, _checkpoint_folder(model_run, input_dict, exec_properties), model_run)
+    trained, record = train(training, strategy, checkpoint_folder, model_run)
     if cluster is not None and not cluster.is_chief:
         return
     record.save(model_run)

@@ -45,6 +45,10 @@ class TrainerSettings(pydantic.BaseModel):
         default="auto",
         description="auto: mirrored where there are several GPUs, else one device; multi_worker: several processes.",
     )
+    model_parallel: bool = Field(
+        default=False,
+        description="A replica has all devices of its process, for the layers that model.py places or shards.",
+    )
     workers: int | None = Field(
         default=None,
         ge=2,
@@ -70,6 +74,14 @@ class TrainerSettings(pydantic.BaseModel):
     )
     class_weight: dict[int, PositiveFloat] = Field(
         default={}, description="Weight of each class in the training loss; a class that is not named weighs 1."
+    )
+    cache: Literal["auto", "memory", "disk"] = Field(
+        default="auto",
+        description="Where decoded examples are held; auto: in memory if a split takes at most a quarter of what is "
+        "available, else on disk, beside the checkpoints.",
+    )
+    cache_memory_mb: PositiveInt = Field(
+        default=256, description="MiB of memory for what is being read of examples on disk; more mix better."
     )
     checkpoint: CheckpointSettings = Field(
         default=CheckpointSettings(), description="When the state is written, so that a killed training goes on."
@@ -98,12 +110,20 @@ class TrainerSettings(pydantic.BaseModel):
         return self
 
     @pydantic.model_validator(mode="after")
+    def _devices_of_replicas(self) -> "TrainerSettings":
+        if self.model_parallel and self.strategy == "mirrored":
+            raise ValueError("got model_parallel with the strategy mirrored, whose replicas have one device each")
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _whole_micro_batches(self) -> "TrainerSettings":
-        if self.batch_size % self.accumulate:
-            below = self.batch_size - self.batch_size % self.accumulate
-            nearest = [size for size in (below, below + self.accumulate) if size]
+        parts = self.accumulate * (self.workers or 1)
+        if self.batch_size % parts:
+            below = self.batch_size - self.batch_size % parts
+            nearest = [size for size in (below, below + parts) if size]
+            how = f"{parts} (workers x accumulate)" if self.workers else f"{parts}"
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be cut into {self.accumulate} equal micro-batches (accumulate); "
+                f"batch_size {self.batch_size} cannot be cut into {how} equal micro-batches (accumulate); "
                 f"the nearest that can: {' or '.join(map(str, nearest))}"
             )
         return self
