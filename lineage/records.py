@@ -61,7 +61,8 @@ class DataGateRecord(Record):
 class TrainingRecord(Record):
     """Curves of one training; in the Trainer's `model_run` artifact (type ModelRun).
 
-    `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch.
+    `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch; `bytes_by_device` a device of
+    the chief's process (`GPU:0`) to the bytes of weights and slots on it.
     """
 
     FILE_NAME = "training.json"
@@ -70,6 +71,7 @@ class TrainingRecord(Record):
     parameters: int
     examples_per_second: float
     history: dict[str, list[float]]
+    bytes_by_device: dict[str, int] = {}
 
 
 class Slice(Part):

@@ -9,10 +9,13 @@ import keras
 import tensorflow as tf
 
 from components.dataset import Rows
+from components.parallel.optimizer import work_beside_variables
 from components.trainer.precision import outputs_in_float32
 from components.trainer.settings import TrainerSettings
 from components.trainer.target import Target
 from lineage.outcome import InputError
+
+_VALUES = 16
 
 Hyperparameters = Mapping[str, int | float | str | bool]
 
@@ -111,8 +114,10 @@ def _metrics(module: ModuleType, target: Target) -> list[keras.metrics.Metric]:
 
 
 def _zeros(inputs: dict[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """Two rows of zeros, or empty strings."""
-    return {name: tf.zeros([2, *spec.shape[1:]], spec.dtype) for name, spec in inputs.items()}
+    """Two rows of zeros, or empty strings; a few of them where the number of values varies."""
+    return {
+        name: tf.zeros([2, *(size or _VALUES for size in spec.shape[1:])], spec.dtype) for name, spec in inputs.items()
+    }
 
 
 def _outputs(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> tf.TensorShape:
@@ -157,4 +162,5 @@ def _check_plateau(optimizer: keras.Optimizer, settings: TrainerSettings) -> Non
 def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], target: Target) -> None:
     labels = tf.zeros([2, *target.labels.shape[1:]], target.labels.dtype)
     model._symbolic_build(data_batch=(as_input(_zeros(inputs)), labels))
+    work_beside_variables(base_optimizer(model.optimizer))
     model.optimizer.build(model.trainable_variables)

@@ -5,13 +5,14 @@ replicas; only then comes what is not linear: the check for NaN, clipping, and a
 own accumulation and its clipping under tf.distribute are not equal to the large batch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from components.dataset import Rows
+from components.parallel.devices import beside
 from components.trainer.model import as_input, base_optimizer, call, loss_of
 from components.trainer.order import Batch
 
@@ -97,20 +98,19 @@ class TrainStep:
         if self._replicas == 1 and self._accumulate == 1:
             gradients = self._of_part(rows, count)
         elif self._replicas == 1:
-            gradients = _divided(self._summed(rows, count), count)
+            gradients = self._divided(self._summed(rows, count), count)
         else:  # unrolled: a synchronized BatchNormalization cannot be in a tf.while_loop
             parts = [self._of_slice(rows, count, part) for part in range(self._accumulate)]
             sums = [tf.add_n(gradients) for gradients in zip(*parts, strict=True)]
             context = tf.distribute.get_replica_context()
             *sums, total = context.all_reduce(tf.distribute.ReduceOp.SUM, [*sums, tf.cast(count, tf.float32)])
-            gradients = _divided(sums, total)
-        return gradients, tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+            gradients = self._divided(sums, total)
+        return gradients, tf.reduce_all(self._beside(lambda one: tf.reduce_all(tf.math.is_finite(one)), gradients))
 
     def _summed(self, rows: Rows, count: tf.Tensor) -> list[tf.Tensor]:
-        sums = [tf.zeros(variable.shape, variable.dtype) for variable in self._model.trainable_variables]
+        sums = self._beside(lambda variable: tf.zeros(variable.shape, variable.dtype), self._model.trainable_variables)
         for part in tf.range(tf.minimum(tf.constant(self._accumulate, tf.int64), count)):
-            more = self._of_slice(rows, count, part)
-            sums = [total + gradient for total, gradient in zip(sums, more, strict=True)]
+            sums = self._beside(tf.add, sums, self._of_slice(rows, count, part))
         return sums
 
     def _of_slice(self, rows: Rows, count: tf.Tensor, part: Any) -> list[tf.Tensor]:
@@ -126,7 +126,7 @@ class TrainStep:
         high = tf.maximum(high, low + 1)
         gradients = self._of_part(tf.nest.map_structure(lambda column: column[low:high], rows), size)
         # Weighted here, in float32: in the loss it would multiply what float16 has to hold.
-        return [gradient * tf.cast(size, gradient.dtype) for gradient in gradients]
+        return self._beside(lambda gradient: gradient * tf.cast(size, gradient.dtype), gradients)
 
     def _of_part(self, rows: Rows, size: tf.Tensor) -> list[tf.Tensor]:
         """The gradient of the mean loss over some rows; the metrics see them too, where size is not 0."""
@@ -142,7 +142,14 @@ class TrainStep:
             loss, size = tf.where(seen, loss, 0), tf.where(seen, size, 0)
         if self._replicas == 1 or size > 0:
             self._count(rows, predictions, loss, size)
-        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return self._beside(tf.convert_to_tensor, gradients)
+
+    def _divided(self, gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+        return self._beside(lambda gradient: gradient / tf.cast(count, gradient.dtype), gradients)
+
+    def _beside(self, function: Callable[..., tf.Tensor], *values: Sequence[Any]) -> list[tf.Tensor]:
+        """Of what there is for each trainable variable, on its device: gradients of a model on several stay there."""
+        return beside(self._model.trainable_variables, function, *values)
 
     def _weights(self, rows: Rows) -> tf.Tensor | None:
         """What each row counts in the loss: its own weight times that of its class."""
@@ -161,7 +168,3 @@ def _table(class_weight: Mapping[int, float]) -> tf.lookup.StaticHashTable:
     classes, weights = zip(*class_weight.items(), strict=True)
     entries = tf.lookup.KeyValueTensorInitializer(classes, weights, tf.int64, tf.float32)
     return tf.lookup.StaticHashTable(entries, default_value=1.0)
-
-
-def _divided(gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
-    return [gradient / tf.cast(count, gradient.dtype) for gradient in gradients]

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from components.parallel.hybrid import HybridStrategy
 from components.trainer.cluster import Cluster
 from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
@@ -26,7 +27,9 @@ def make_strategy(settings: TrainerSettings, cluster: Cluster | None = None) -> 
         return _multi_worker(settings, cluster)
     gpus = tf.config.list_logical_devices("GPU")
     devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
-    mirrored = settings.strategy == "mirrored" or (settings.strategy == "auto" and len(gpus) > 1)
+    mirrored = settings.strategy == "mirrored" or (
+        settings.strategy == "auto" and len(gpus) > 1 and not settings.model_parallel
+    )
     replicas = len(devices) if mirrored else 1
     _check_batch(settings, replicas)
     return tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
@@ -42,7 +45,7 @@ def _multi_worker(settings: TrainerSettings, cluster: Cluster) -> tf.distribute.
     if cluster.on_one_host:
         _share_gpus(cluster)
     cluster.to_environment()
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    strategy = HybridStrategy() if settings.model_parallel else tf.distribute.MultiWorkerMirroredStrategy()
     strategy.extended._check_health_interval = strategy.extended._check_health_timeout = _HEALTH_SECONDS
     _check_batch(settings, strategy.num_replicas_in_sync)
     return strategy
