@@ -9,7 +9,9 @@ from types import ModuleType
 import keras
 import tensorflow as tf
 
-from components.dataset import Split
+from components.dataset import AnySplit
+from components.parallel.memory import bytes_by_device
+from components.parallel.ordinary import ordinary_layers, whole_weights
 from components.trainer import model, precision
 from components.trainer.checkpoint import Checkpoints
 from components.trainer.loop import Job, Loop, tensorboard
@@ -27,14 +29,14 @@ _TIMED_STEPS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What is trained, on what, and how; features and labels are in memory."""
+    """What is trained, on what, and how; the rows are in memory or on disk."""
 
     module: ModuleType
     inputs: dict[str, tf.TensorSpec]
     task: str
     settings: TrainerSettings
-    train: Split
-    validation: Split
+    train: AnySplit
+    validation: AnySplit
 
     def build(self, dtype_policy: str, strategy: tf.distribute.Strategy | None = None) -> model.Built:
         """A new compiled model under a Keras dtype policy, its variables on the devices of the strategy."""
@@ -67,18 +69,29 @@ def train(
     built = training.build(_precision(training, strategy, checkpoints), strategy)
     callbacks = [tensorboard(model_run)] if workers.is_chief else []
     loop = Loop(Job(built, training.train, training.validation, settings, strategy), checkpoints, callbacks)
-    record = loop.run()
+    memory = _memory(built.model, strategy)
+    record = loop.run().model_copy(update={"bytes_by_device": memory})
     if not workers.is_chief:
         return built.model, record
 
-    exported = training.build("float32").model  # of ordinary variables, whatever the policy and the strategy
-    exported.set_weights(built.model.get_weights())
+    with ordinary_layers():  # and ordinary variables, whatever the policy and the strategy
+        exported = training.build("float32").model
+    exported.set_weights(whole_weights(built.model))
     exported.save_weights(str(Path(model_run, "last.weights.h5")))
     checkpoints.restore_best(built.model.variables)
-    exported.set_weights(built.model.get_weights())
+    exported.set_weights(whole_weights(built.model))
     exported.save_weights(str(Path(model_run, "best.weights.h5")))
     checkpoints.remove()
     return exported, record
+
+
+def _memory(model: keras.Model, strategy: tf.distribute.Strategy) -> dict[str, int]:
+    """Bytes of weights and slots by device of this process, said where there are several."""
+    found = bytes_by_device([*model.variables, *model.optimizer.variables], strategy)
+    if len(found) > 1:
+        sizes = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in found.items())
+        log.info("memory: %s of weights and slots", sizes)
+    return found
 
 
 def _precision(training: Training, strategy: tf.distribute.Strategy, checkpoints: Checkpoints) -> str:
@@ -113,7 +126,13 @@ def _fastest(training: Training, strategy: tf.distribute.Strategy, choices: tupl
 def _seconds_per_step(training: Training, strategy: tf.distribute.Strategy, dtype_policy: str) -> float:
     settings = training.settings
     built = training.build(dtype_policy, strategy)
-    order = Order(len(training.train), settings.batch_size, strategy.num_replicas_in_sync, settings.seed)
+    order = Order(
+        len(training.train),
+        settings.batch_size,
+        strategy.num_replicas_in_sync,
+        settings.seed,
+        training.train.blocks,
+    )
     data = batches(training.train, order, strategy)
     step = TrainStep(built.model, strategy, accumulate=settings.accumulate, skip_nan=True)
     step.run(data, tf.constant(2, tf.int64))  # the first traces
