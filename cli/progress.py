@@ -19,13 +19,26 @@ from lineage.runs import Node
 def watch(console: Console) -> Iterator["TableObserver | LineObserver"]:
     """An observer for the runner, which also shows what the `slipway` loggers say meanwhile."""
     observer = TableObserver(console) if console.is_terminal else LineObserver(console)
+    with _shown_by(observer, logging.DEBUG if console.is_terminal else logging.INFO):
+        yield observer
+
+
+@contextlib.contextmanager
+def lines(console: Console) -> Iterator[None]:
+    """Shows what the `slipway` loggers say, a line each."""
+    with _shown_by(LineObserver(console), logging.INFO):
+        yield
+
+
+@contextlib.contextmanager
+def _shown_by(observer: "TableObserver | LineObserver", level: int) -> Iterator[None]:
     logger = logging.getLogger("slipway")
     handler = _Detail(observer)
-    logger.setLevel(logging.DEBUG if console.is_terminal else logging.INFO)
+    logger.setLevel(level)
     logger.addHandler(handler)
     try:
         with observer:
-            yield observer
+            yield
     finally:
         logger.removeHandler(handler)
 

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
 from cli.outcome import print_outcome
-from cli.progress import watch
+from cli.progress import lines, watch
 from cli.quiet import quiet
 from cli.scratch import scratch
 from lineage.store import SCRATCH, make_run_folder
@@ -40,6 +40,29 @@ def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides =
         raise typer.Exit(130) from None
     print_outcome(result.run, result.report, Console(soft_wrap=True))
     raise typer.Exit(result.exit_code)
+
+
+def worker(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides = None) -> None:
+    """Train with a `slipway run` on another host, as the process of the cluster that TF_CONFIG says."""
+    # TFX and TensorFlow take seconds to import.
+    from runners.failure import explain
+    from runners.worker import own_cluster, work
+
+    config = load(pipeline, tuple(override or ()))
+    cluster = own_cluster(config)
+    folder = root.absolute() / "workers"
+    folder.mkdir(parents=True, exist_ok=True)
+    log_file = folder / f"{config.name}-{cluster.index}.txt"
+    typer.echo(f"Worker {cluster.index} of {config.name} (log: {log_file})")
+    try:
+        with quiet(log_file) as terminal, lines(Console(file=terminal, soft_wrap=True)):
+            work(config, root.absolute(), cluster)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except Exception as error:
+        failure = explain(error, str(config.resolve(config.model)))
+        typer.echo(f"error: {failure.message}", err=True)
+        raise typer.Exit(failure.exit_code) from None
 
 
 def check(pipeline: PipelinePath, override: Overrides = None) -> None:

@@ -7,6 +7,7 @@ import linecache
 import re
 import traceback
 
+from components.trainer.worker_error import WorkerError
 from lineage.outcome import ExitCode, GateRefused, InputError, State
 
 # Beam re-raises what a worker raised as text: the class's qualified name and the message, then the step it ran in.
@@ -30,13 +31,15 @@ def explain(error: Exception, user_file: str) -> Failure:
         return Failure(State.FAILED, ExitCode.INPUT_WRONG, str(error))
     if found := _IN_BEAM.search(str(error)):
         return Failure(State.FAILED, ExitCode.INPUT_WRONG, found.group(2).strip())
-    reason = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+    name = "" if isinstance(error, WorkerError) else f"{type(error).__name__}: "
+    reason = f"{name}{str(error).strip() or 'no message'}"
     return Failure(State.FAILED, ExitCode.WORK_FAILED, "\n".join([*_users_line(error, user_file), reason]))
 
 
 def _users_line(error: Exception, user_file: str) -> list[str]:
     """The innermost line of the user's file on the stack, if it is there."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == user_file]
+    stack = error.frames if isinstance(error, WorkerError) else traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in stack if frame.filename == user_file]
     if not frames:
         return []
     line = frames[-1].lineno or 0

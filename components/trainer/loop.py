@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.dataset import Split
+from components.dataset import AnySplit
 from components.trainer.checkpoint import Checkpoints, LoopState, values_of
 from components.trainer.model import Built
 from components.trainer.not_finite import NotFiniteError, diagnose
@@ -33,8 +33,8 @@ class Job:
     """A model and what it is trained on; `strategy` is the one under whose scope `built` was made."""
 
     built: Built
-    train: Split
-    validation: Split
+    train: AnySplit
+    validation: AnySplit
     settings: TrainerSettings
     strategy: tf.distribute.Strategy
 
@@ -56,7 +56,7 @@ class Loop:
         self._workers = Workers(job.strategy)
         self._train = job.train
         self._validation = job.validation
-        self._order = Order(len(job.train), settings.batch_size, self._replicas, settings.seed)
+        self._order = Order(len(job.train), settings.batch_size, self._replicas, settings.seed, job.train.blocks)
         self._step = TrainStep(
             self._model,
             job.strategy,
@@ -134,9 +134,9 @@ class Loop:
                 self._progress.say_step(epoch, done, self._metrics())
             if done < self._order.steps_per_epoch and (ask.end or ask.checkpoint):
                 self._save(state)
-            if ask.end:
-                log.warning("The training was asked to end; it is saved at step %d.", state.step)
-                termination.end()
+                if ask.end:
+                    log.warning("The training was asked to end; it is saved at step %d.", state.step)
+                    termination.end()
         self._progress.end_epoch(state)
 
     def _ask(self, state: LoopState, termination: Termination) -> "_Ask":

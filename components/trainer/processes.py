@@ -21,6 +21,7 @@ import tensorflow as tf
 from components.trainer.cluster import Cluster
 from components.trainer.not_finite import NotFiniteError
 from components.trainer.termination import Termination
+from components.trainer.worker_error import LostWorkerError, WorkerError
 from lineage.outcome import InputError
 
 log = logging.getLogger("slipway.trainer")
@@ -30,21 +31,6 @@ Work = Callable[[Cluster, str], None]
 _LOST = 75  # exit code of a process that lost another one
 _SECONDS_TO_SAVE = 120  # that processes have between SIGTERM and SIGKILL
 _PASSED_ON = (InputError, NotFiniteError)
-
-
-class WorkerError(Exception):
-    """What was raised in a process of the training; `frames` are those of its traceback, outermost first."""
-
-    def __init__(self, message: str, frames: traceback.StackSummary):
-        super().__init__(message)
-        self.frames = frames
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return WorkerError, (str(self), self.frames)
-
-
-class LostWorkerError(Exception):
-    """A process died, or no longer answers; the training can go on from its last checkpoint."""
 
 
 def train_in_processes(clusters: Sequence[Cluster], work: Work, argument: str, restarts: int) -> None:
@@ -119,7 +105,9 @@ def _pass_on(connection: Connection) -> bool:
         return False
     if isinstance(message, Exception):
         raise message
-    logging.getLogger(message.name).handle(message)
+    logger = logging.getLogger(message.name)
+    if logger.isEnabledFor(message.levelno):
+        logger.handle(message)
     return True
 
 
@@ -128,7 +116,8 @@ def _check(clusters: Sequence[Cluster], processes: list[Any]) -> None:
         if process.exitcode == _LOST:
             raise LostWorkerError(f"Worker {cluster.index} lost another one.")
         if process.exitcode:
-            how = f"was killed by {signal.Signals(-process.exitcode).name}" if process.exitcode < 0 else "ended"
+            killed = process.exitcode < 0
+            how = f"was killed by {signal.Signals(-process.exitcode).name}" if killed else f"ended ({process.exitcode})"
             raise LostWorkerError(f"Worker {cluster.index} {how}.")
 
 
@@ -164,12 +153,19 @@ def _end_with_parent() -> None:
 def _log_to(connection: Connection, cluster: Cluster) -> None:
     """Slipway's own log lines go to the process that started this one: all of the chief's, warnings of the others."""
 
-    handler = logging.handlers.QueueHandler(connection)  # type: ignore[arg-type]
-    handler.enqueue = connection.send  # type: ignore[method-assign]
     logger = logging.getLogger("slipway")
     logger.setLevel(logging.DEBUG if cluster.is_chief else logging.WARNING)
     logger.propagate = False
-    logger.addHandler(handler)
+    logger.addHandler(_Sender(connection))  # type: ignore[arg-type]
+
+
+class _Sender(logging.handlers.QueueHandler):
+    """Sends records by a pipe of this process's own: killed in the middle, it blocks no other's."""
+
+    queue: Any
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self.queue.send(record)
 
 
 def _is_lost(error: Exception) -> bool:
