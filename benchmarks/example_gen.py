@@ -55,7 +55,7 @@ def compare(root: Path, data: str, rows: int, pairs: int) -> None:
     """Runs the two in turn and prints their medians: wall time, and processor time for where the machine is busy."""
     makes: dict[str, Callable[[], BaseComponent]] = {
         "CsvExampleGen": lambda: CsvExampleGen(input_base=data),
-        "ColumnarExampleGen": lambda: ColumnarExampleGen(input_base=data, label="c0"),
+        "ColumnarExampleGen": lambda: ColumnarExampleGen(input_base=data, label="c0", task="regression"),
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in makes}
     for pair in range(pairs):

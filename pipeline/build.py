@@ -89,6 +89,7 @@ def _transform(
         custom_config={
             "module_file": module_file,
             "module_fingerprint": code_fingerprint(config, user_code.PREPROCESSING),
+            "weight": config.data.weight,
         },
         disable_statistics=True,
     )
@@ -110,7 +111,8 @@ def _model_nodes(
         "schema": schema.outputs["schema"],
         "transform_graph": transform.outputs["transform_graph"] if transform else None,
         "task": config.task,
-        "label": config.data.label,
+        "label": config.data.label_feature,
+        "weight": config.data.weight,
     }
     trainer = Trainer(
         **shown,
@@ -155,7 +157,8 @@ def _model_nodes(
 def _eval_config(config: Config) -> tfma.EvalConfig:
     return eval_config(
         config.task,
-        config.data.label,
+        config.data.label_feature,
+        weight=config.data.weight,
         slices=config.evaluator.slices,
         metrics=config.evaluator.metrics,
         bounds={name: Bounds(**bound.model_dump()) for name, bound in config.evaluator.thresholds.items()},

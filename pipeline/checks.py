@@ -5,7 +5,7 @@ second.
 """
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from components import user_code
@@ -14,6 +14,7 @@ from components.evaluator.metrics import check_bounds
 from components.example_gen import sources
 from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
+from components.trainer.cluster import of_chief
 from lineage.outcome import InputError
 from pipeline.config import Config, Data
 
@@ -34,10 +35,13 @@ def check_schema(config: Config) -> None:
 
 
 def check_label(config: Config) -> None:
-    """The curated schema has the label."""
+    """The curated schema has the label, and the weight if there is one."""
     if config.schema_file:
         schema = curated.read_schema(str(config.resolve(config.schema_file)))
-        sources.check_label(config.data.label, [feature.name for feature in schema.feature])
+        features = [feature.name for feature in schema.feature]
+        sources.check_column("label", config.data.label_feature, features)
+        if config.data.weight:
+            sources.check_column("weight", config.data.weight, features)
 
 
 def check_thresholds(config: Config) -> None:
@@ -59,22 +63,33 @@ def check_data_gate(config: Config) -> None:
     check_allowed(config.data_gate.allow)
 
 
+def check_cluster(config: Config) -> None:
+    """The processes of `multi_worker` are known, and this one is their chief."""
+    if config.trainer.strategy == "multi_worker":
+        of_chief(config.trainer.workers)
+
+
 def check_data(config: Config) -> None:
-    """The files are there, have the same columns, the label and the slices are among them, the label is a number."""
+    """The files are there, with the same columns; label, weight, slices are among them, the first two as numbers."""
     patterns = data_patterns(config)
     if config.data.format == "tfrecord":
         for file in [file for pattern in patterns for file in sources.resolve_files(pattern)]:
             _check_record_file(Path(file))
         return
-    columns = sources.check_source(patterns, config.data.format, config.data.label)
-    if columns[config.data.label] is ColumnType.STRING:
+    columns = _columns(config)
+    for label in config.data.label_columns:
+        _check_number("label", label, columns, _LABELS[config.task])
+    if config.data.weight:
+        _check_number("weight", config.data.weight, columns, "how much the example counts")
+    if config.task == "multilabel" and config.data.format == "csv" and isinstance(config.data.label, str):
         raise InputError(
-            f"The label {config.data.label!r} holds text, expected a number: {_LABELS[config.task]}. Replace the text "
-            "by numbers in the data."
+            f"data.label is one column, {config.data.label!r}; task multilabel takes several: give the columns of the "
+            "labels, which hold 0 or 1, as a list, data.label: [a, b]."
         )
+    features = [name for name in columns if isinstance(config.data.label, str) or name not in config.data.label]
     for name in [name for names in config.evaluator.slices for name in names.split(",")]:
-        if name not in columns:
-            raise InputError(f"evaluator.slices: {name!r} is not a column; there are {', '.join(columns)}.")
+        if name not in features:
+            raise InputError(f"evaluator.slices: {name!r} is not a column; there are {', '.join(features)}.")
 
 
 def check_text(config: Config) -> None:
@@ -95,6 +110,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_thresholds,
     check_metrics,
     check_data_gate,
+    check_cluster,
     check_data,
     check_label,
     check_text,
@@ -103,10 +119,16 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
 # Those that read the data, which a script of the config may have to make first.
 DATA_CHECKS = (check_data, check_text)
 
-_LABELS = {"multiclass": "the class, 0 to K-1", "binary": "0 or 1", "regression": "the value to predict"}
+_LABELS = {
+    "multiclass": "the class, 0 to K-1",
+    "binary": "0 or 1",
+    "multilabel": "0 or 1",
+    "regression": "the value to predict",
+}
 _EXAMPLE_BOUND = {
     "multiclass": "sparse_categorical_accuracy: {min: 0.9}",
     "binary": "auc: {min: 0.7}",
+    "multilabel": "auc: {min: 0.7}",
     "regression": "mean_absolute_error: {max: 1.0}",
 }
 
@@ -136,12 +158,31 @@ def _model_file(config: Config) -> Path:
 def _text_columns(config: Config) -> list[str]:
     if config.data.format == "tfrecord":
         return []
-    columns = sources.check_source(data_patterns(config), config.data.format, config.data.label)
+    columns = _columns(config)
     if config.schema_file:  # the Trainer reads the columns that the schema has, by the types that it gives
         schema = curated.read_schema(str(config.resolve(config.schema_file)))
         columns = {feature.name: columns[feature.name] for feature in schema.feature if feature.name in columns}
         columns |= {name: ColumnType(kind) for name, kind in curated.column_types(schema).items()}
-    return [name for name, kind in columns.items() if kind is ColumnType.STRING and name != config.data.label]
+    return [name for name, kind in columns.items() if kind is ColumnType.STRING and name not in _apart(config.data)]
+
+
+def _columns(config: Config) -> dict[str, ColumnType]:
+    """The columns and their types by a look at the data, with label and weight among them."""
+    data = config.data
+    assert data.format != "tfrecord"
+    return sources.check_source(data_patterns(config), data.format, data.label_columns, data.weight)
+
+
+def _apart(data: Data) -> list[str]:
+    """Columns that are no input of the model."""
+    return [*data.label_columns, *([data.weight] if data.weight else [])]
+
+
+def _check_number(role: str, name: str, columns: Mapping[str, ColumnType], expected: str) -> None:
+    if columns[name] is ColumnType.STRING:
+        raise InputError(
+            f"The {role} {name!r} holds text, expected a number: {expected}. Replace the text by numbers in the data."
+        )
 
 
 def _has_files(config: Config, data: Data) -> bool:

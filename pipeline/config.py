@@ -13,11 +13,12 @@ import yaml
 from pydantic import Field, PositiveInt
 from pydantic.json_schema import SkipJsonSchema
 
+from components.example_gen.sources import JOINED_LABEL
 from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 
 SPLITS = ("train", "eval", "test")
-Task = Literal["multiclass", "binary", "regression"]
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
 
 
 class Section(pydantic.BaseModel):
@@ -31,7 +32,13 @@ class Data(Section):
 
     format: Literal["csv", "tfrecord", "parquet"] = Field(description="File format; TFRecords hold tf.Example.")
     path: str = Field(description="Glob of the files, or the folder of pre-split data; relative to pipeline.yaml.")
-    label: str = Field(description="Name of the label column.")
+    label: str | list[str] = Field(
+        description="Name of the label column; or, for task multilabel on CSV and Parquet, the columns of 0 and 1 that "
+        "become one feature `label`."
+    )
+    weight: str | None = Field(
+        default=None, description="Column of numbers from 0 on that examples are weighted by; not seen by the model."
+    )
     splits: dict[str, int | str] = Field(
         default={"train": 8, "eval": 1, "test": 1},
         description="Ratios of train, eval and test; or, for data split already, a glob below `path` for each.",
@@ -50,6 +57,36 @@ class Data(Section):
         if any(isinstance(value, int) and value < 1 for value in splits.values()):
             raise ValueError("expected a ratio of at least 1 for each split")
         return {name: splits[name] for name in SPLITS}
+
+    @pydantic.field_validator("label", mode="before")
+    @classmethod
+    def _one_label_or_several(cls, label: Any) -> Any:
+        several = isinstance(label, list) and all(isinstance(name, str) for name in label)
+        if not isinstance(label, str) and not several:
+            raise ValueError("expected the name of a column, or a list of names")
+        if several and (len(label) < 2 or len(set(label)) < len(label)):
+            raise ValueError("expected a list of two columns or more, each once")
+        return label
+
+    @pydantic.model_validator(mode="after")
+    def _columns(self) -> "Data":
+        if isinstance(self.label, list) and self.format == "tfrecord":
+            raise ValueError(
+                "got several columns as `label`, expected the one feature that holds the labels of a record"
+            )
+        if self.weight in self.label_columns:
+            raise ValueError(f"got {self.weight!r} as `label` and as `weight`, expected two columns")
+        return self
+
+    @property
+    def label_columns(self) -> list[str]:
+        """The columns that the label is read from."""
+        return [self.label] if isinstance(self.label, str) else self.label
+
+    @property
+    def label_feature(self) -> str:
+        """The feature of an example that is the label."""
+        return self.label if isinstance(self.label, str) else JOINED_LABEL
 
     @property
     def is_split(self) -> bool:
@@ -127,7 +164,9 @@ class Config(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$", description="Name of the pipeline and of the served model.")
-    task: Task = Field(description="multiclass: class index; binary: 0 or 1; regression: a number.")
+    task: Task = Field(
+        description="multiclass: class index; binary: 0 or 1; multilabel: k values of 0 or 1; regression: a number."
+    )
     data: Data
     schema_file: str | None = Field(
         default=None, alias="schema", description="Curated TFMD schema, .pbtxt; omitted: inferred, written for review."
@@ -140,6 +179,16 @@ class Config(Section):
     serving: Serving = Serving()
     beam: Beam = Beam()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
+
+    @pydantic.model_validator(mode="after")
+    def _task(self) -> "Config":
+        if isinstance(self.data.label, list) and self.task != "multilabel":
+            raise ValueError(f"got several columns as `data.label` with task {self.task}, expected multilabel")
+        if self.trainer.class_weight and self.task not in ("multiclass", "binary"):
+            raise ValueError(
+                f"got `trainer.class_weight` with task {self.task}, which has no classes; see `data.weight`"
+            )
+        return self
 
     def resolve(self, path: str) -> Path:
         """A path of the YAML as an absolute one: relative ones start at the folder of pipeline.yaml."""
@@ -213,7 +262,7 @@ def _sentence(detail: Any) -> str:
     if detail["type"] == "model_type":
         reason = f"expected a mapping of {', '.join(_keys(_section(location)))}"
     received = "" if isinstance(detail["input"], dict) else f", received {detail['input']!r}"
-    return f"`{where}`: {reason}{received}."
+    return f"`{where}`: {reason}{received}." if where else f"{reason}."
 
 
 def _nearest(location: list[str]) -> str:

@@ -23,12 +23,17 @@ def example_gen(config: Config) -> BaseComponent:
         _check_first_record(config)
         return RecordExampleGen(**common).with_id("ExampleGen")
     return ColumnarExampleGen(
-        **common, data_format=config.data.format, label=config.data.label, column_types=_column_types(config)
+        **common,
+        data_format=config.data.format,
+        label=config.data.label,
+        task=config.task,
+        weight=config.data.weight,
+        column_types=_column_types(config),
     ).with_id("ExampleGen")
 
 
 def _check_first_record(config: Config) -> None:
-    """The label is a feature of the first record; what a header tells of the other formats."""
+    """Label and weight are features of the first record; what a header tells of the other formats."""
     [file, *_] = sources.resolve_files(checks.data_patterns(config)[0])
     compression = "GZIP" if file.endswith(".gz") else ""
     try:
@@ -36,7 +41,10 @@ def _check_first_record(config: Config) -> None:
         example = tf.train.Example.FromString(record)
     except (ValueError, DecodeError, tf.errors.DataLossError):
         raise InputError(f"{file} does not begin with a tf.Example; expected TFRecords of tf.Example.") from None
-    sources.check_label(config.data.label, sorted(example.features.feature))
+    names = sorted(example.features.feature)
+    sources.check_column("label", config.data.label_feature, names)
+    if config.data.weight:
+        sources.check_column("weight", config.data.weight, names)
 
 
 def _input(config: Config) -> tuple[Path, example_gen_pb2.Input]:

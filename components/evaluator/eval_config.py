@@ -95,7 +95,7 @@ def _metrics_specs(task: str, names: Sequence[str], bounded: Mapping[str, Bounds
         spec(counts, example_weights=unweighted),
     ]
     if task == "multilabel":
-        each = {"class_ids": {}}
+        each: dict[str, object] = {"class_ids": {}}
         specs += [
             spec(means, aggregate={"macro_average": True}),
             tfma.MetricsSpec(metrics=[_metric(name) for name in OF_EACH_LABEL], binarize=each),

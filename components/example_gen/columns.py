@@ -4,7 +4,7 @@ Knows nothing of files: the readers bring Arrow arrays, the executor takes the b
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -56,6 +56,21 @@ def to_features(batch: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
     """
     kept = {name: kind for name, kind in columns.items() if kind is not ColumnType.EMPTY}
     return pa.RecordBatch.from_arrays([_feature(name, batch[name], kind) for name, kind in kept.items()], [*kept])
+
+
+def join_columns(batch: pa.RecordBatch, names: Sequence[str], joined: str) -> pa.RecordBatch:
+    """Puts one feature, `joined`, in the place of several, which have one number in each row; the last of the columns.
+
+    Columns of different types become one of float32.
+    """
+    flat = [batch[name].flatten() for name in names]
+    if len({values.type for values in flat}) > 1:
+        flat = [values.cast(pa.float32(), safe=False) for values in flat]
+    rows = np.stack([values.to_numpy() for values in flat], axis=1)
+    offsets = pa.array(np.arange(0, rows.size + 1, len(names)))
+    kept = [name for name in batch.schema.names if name not in names]
+    lists = pa.LargeListArray.from_arrays(offsets, pa.array(rows.ravel(), flat[0].type))
+    return pa.RecordBatch.from_arrays([*(batch[name] for name in kept), lists], [*kept, joined])
 
 
 def is_list(kind: pa.DataType) -> bool:

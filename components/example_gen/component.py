@@ -1,7 +1,7 @@
 """TFX components that read the data: ColumnarExampleGen for CSV and Parquet, RecordExampleGen for TFRecords."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from tfx import types
@@ -14,7 +14,7 @@ from tfx.types import standard_component_specs as keys
 
 from components.example_gen.columns import ColumnType
 from components.example_gen.driver import ContentDriver
-from components.example_gen.executor import COLUMN_TYPES_KEY, FORMAT_KEY, LABEL_KEY, Executor
+from components.example_gen.executor import COLUMN_TYPES_KEY, FORMAT_KEY, LABEL_KEY, TASK_KEY, WEIGHT_KEY, Executor
 from components.example_gen.sources import DataFormat
 
 
@@ -31,6 +31,8 @@ class ColumnarExampleGenSpec(component_spec.ComponentSpec):
         **keys.FileBasedExampleGenSpec.PARAMETERS,
         FORMAT_KEY: component_spec.ExecutionParameter(type=str),
         LABEL_KEY: component_spec.ExecutionParameter(type=str),
+        TASK_KEY: component_spec.ExecutionParameter(type=str),
+        WEIGHT_KEY: component_spec.ExecutionParameter(type=str, optional=True),
         COLUMN_TYPES_KEY: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = keys.FileBasedExampleGenSpec.INPUTS
@@ -41,11 +43,12 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
     """Reads CSV or Parquet files and writes the splits of tf.Examples, in about a twelfth of CsvExampleGen's time.
 
     A missing value is an absent feature; integers are int64 features, floats float32, everything else bytes; a Parquet
-    list is a multi-valued feature. A row's split is a hash of what is in it, so identical rows are in one split.
+    list is a multi-valued feature, and so is a label of several columns. A row's split is a hash of what is in it, so
+    identical rows are in one split.
     Spans are resolved as in TFX; the cache key goes by the contents of the files.
 
     Example:
-      ColumnarExampleGen(input_base="data", label="tips", data_format="csv")
+      ColumnarExampleGen(input_base="data", label="tips", task="regression", data_format="csv")
 
     Outputs:
       examples: standard_artifacts.Examples, gzipped TFRecords of tf.Examples.
@@ -59,7 +62,9 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
         self,
         *,
         input_base: str,
-        label: str,
+        label: str | Sequence[str],
+        task: str,
+        weight: str | None = None,
         data_format: DataFormat = "csv",
         input_config: example_gen_pb2.Input | None = None,
         output_config: example_gen_pb2.Output | None = None,
@@ -69,7 +74,10 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
 
         Args:
           input_base: the folder that the patterns of `input_config` start from.
-          label: the column to predict; checked to be there.
+          label: the column to predict; or, for the task multilabel, the columns of 0 and 1 that become one feature,
+            `sources.JOINED_LABEL`.
+          task: multiclass, binary, multilabel or regression: what every row's label is checked for.
+          weight: the column that examples are weighted by; every row's is checked to be a number from 0 on.
           data_format: "csv" or "parquet".
           input_config: one split with a pattern to split by hash, or a split for each folder of pre-split data.
             Default: all files of `input_base`, split by hash.
@@ -93,7 +101,9 @@ class ColumnarExampleGen(base_beam_component.BaseBeamComponent):
             output_data_format=example_gen_pb2.FORMAT_TF_EXAMPLE,
             output_file_format=example_gen_pb2.FORMAT_TFRECORDS_GZIP,
             data_format=data_format,
-            label=label,
+            label=json.dumps([label] if isinstance(label, str) else [*label]),
+            task=task,
+            weight=weight,
             column_types=json.dumps(kinds, sort_keys=True),
             examples=types.Channel(type=standard_artifacts.Examples),
         )

@@ -1,5 +1,6 @@
 """Executor of the ColumnarExampleGen: reads the source through once, then has Beam write the splits."""
 
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -17,14 +18,17 @@ from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as keys
 from tfx.utils import proto_utils
 
+from components.artifacts import LABEL_NAMES
 from components.example_gen import sources
 from components.example_gen.columns import ColumnType
-from components.example_gen.label_values import check_label_values
+from components.example_gen.label_values import check_values
 from components.example_gen.shards import Shard, WriteShard, make_shards
 from lineage.outcome import InputError
 
 FORMAT_KEY = "data_format"
 LABEL_KEY = "label"
+TASK_KEY = "task"
+WEIGHT_KEY = "weight"
 COLUMN_TYPES_KEY = "column_types"
 
 # Enough to keep the workers of an engine busy, few enough that files stay worth opening.
@@ -40,7 +44,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Writes `examples`; raises InputError where a row cannot be read or has no label, or a split is empty."""
+        """Writes `examples`; raises InputError where a row cannot be read or learned from, or a split is empty."""
         self._log_startup(input_dict, output_dict, exec_properties)
         patterns, shares = _splits(exec_properties)
         files = {split: sources.resolve_files(pattern) for split, pattern in patterns.items()}
@@ -57,6 +61,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         folders = {name: artifact_utils.get_split_uri([examples], name) for name in names}
         self._write(shards, source, folders, staging=f"{examples.uri}/.writing")
         _refuse_empty(folders, shares, source.rows)
+        if source.joined:
+            examples.set_string_custom_property(LABEL_NAMES, json.dumps(source.joined))
         examples_utils.set_payload_format(examples, exec_properties[keys.OUTPUT_DATA_FORMAT_KEY])
         examples_utils.set_file_format(
             examples, write_split.to_file_format_str(exec_properties[keys.OUTPUT_FILE_FORMAT_KEY])
@@ -84,13 +90,13 @@ def _splits(exec_properties: dict[str, Any]) -> tuple[dict[str, str], dict[str, 
 def _read_through(files: list[str], exec_properties: dict[str, Any]) -> sources.Source:
     fixed = {name: ColumnType(kind) for name, kind in json.loads(exec_properties[COLUMN_TYPES_KEY]).items()}
     source = sources.read_through(files, exec_properties[FORMAT_KEY], fixed)
-    label = exec_properties[LABEL_KEY]
-    sources.check_label(label, [*source.columns])
-    check_label_values(files, source, label)
+    label, weight = json.loads(exec_properties[LABEL_KEY]), exec_properties.get(WEIGHT_KEY)
+    sources.check_columns(source.columns, label, weight)
+    check_values(files, source, label=label, task=exec_properties[TASK_KEY], weight=weight)
     logging.getLogger("slipway").info(
         "%s rows of %d columns in %d file(s)", f"{source.rows:,}", len(source.columns), len(files)
     )
-    return source
+    return dataclasses.replace(source, joined=tuple(label)) if len(label) > 1 else source
 
 
 def _refuse_empty(folders: dict[str, str], shares: dict[str, int], rows: int) -> None:

@@ -13,10 +13,11 @@ from typing import Literal, Protocol
 import pyarrow as pa
 
 from components.example_gen import csv_files, parquet_files
-from components.example_gen.columns import Columns, ColumnType, widest
+from components.example_gen.columns import Columns, ColumnType, join_columns, widest
 from lineage.outcome import InputError
 
 DataFormat = Literal["csv", "parquet"]
+JOINED_LABEL = "label"  # the feature that several label columns become
 
 
 class Reader(Protocol):
@@ -46,34 +47,41 @@ READERS: dict[DataFormat, Reader] = {"csv": csv_files, "parquet": parquet_files}
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Files that have been read through once: any of their rows becomes an example without an error."""
+    """Files that have been read through once: any of their rows becomes an example without an error.
+
+    `joined` are the columns, if any, that become one feature, `JOINED_LABEL`.
+    """
 
     data_format: DataFormat
     columns: dict[str, ColumnType]
     rows: int
+    joined: tuple[str, ...] = ()
 
 
-def check_source(patterns: Sequence[str], data_format: DataFormat, label: str) -> dict[str, ColumnType]:
+def check_source(
+    patterns: Sequence[str], data_format: DataFormat, label: Sequence[str], weight: str | None = None
+) -> dict[str, ColumnType]:
     """Checks what a look at the files tells, without reading them through.
 
     Args:
       patterns: globs, one a split where the data is split by folder; `**` matches any depth.
       data_format: "csv" (comma, double quotes, UTF-8, a header line; .gz is read too) or "parquet".
-      label: the column that is to be predicted.
+      label: the columns, mostly one, that are to be predicted.
+      weight: the column that examples are weighted by.
 
     Returns:
       The columns and the types that the first rows of the first file suggest.
 
     Raises:
       InputError: no file matches, a file is empty or not of this format, files differ in their columns, a column has no
-        name or a name twice, or there is no such label.
+        name or a name twice, or there is no such label or weight.
 
     Example:
-      check_source(["data/*.csv"], "csv", "tips")  # {"fare": ColumnType.FLOAT, "tips": ColumnType.FLOAT, ...}
+      check_source(["data/*.csv"], "csv", ["tips"])  # {"fare": ColumnType.FLOAT, "tips": ColumnType.FLOAT, ...}
     """
     files = [path for pattern in patterns for path in resolve_files(pattern)]
     columns = read_header(files, data_format)
-    check_label(label, [*columns])
+    check_columns(columns, label, weight)
     return columns
 
 
@@ -123,16 +131,29 @@ def read_through(files: Sequence[str], data_format: DataFormat, fixed: Columns) 
 
 def batches(path: str, source: Source) -> Iterator[pa.RecordBatch]:
     """The rows of one file as features: columns of large_list<int64 | float32 | binary>, null where absent."""
-    return READERS[source.data_format].batches(path, source.columns)
+    batches = READERS[source.data_format].batches(path, source.columns)
+    return (join_columns(batch, source.joined, JOINED_LABEL) if source.joined else batch for batch in batches)
 
 
-def check_label(label: str, columns: Sequence[str]) -> None:
-    """Raises InputError where the label is not one of the columns; the message lists them, nearest name first."""
-    if label in columns:
+def check_columns(columns: Columns, label: Sequence[str], weight: str | None) -> None:
+    """Raises InputError where a label or the weight is none of the columns, or a joined label would hide one."""
+    for role, name in [*(("label", name) for name in label), ("weight", weight)]:
+        if name is not None:
+            check_column(role, name, [*columns])
+    if len(label) > 1 and JOINED_LABEL in {*columns} - {*label}:
+        raise InputError(
+            f"The columns {', '.join(label)} become one feature {JOINED_LABEL!r}, the label; there is a column of that "
+            "name besides. Rename it."
+        )
+
+
+def check_column(role: str, name: str, columns: Sequence[str]) -> None:
+    """Raises InputError where a label or weight is none of the columns; the message lists them, nearest name first."""
+    if name in columns:
         return
-    nearest = difflib.get_close_matches(label, columns, n=len(columns), cutoff=0)
+    nearest = difflib.get_close_matches(name, columns, n=len(columns), cutoff=0)
     raise InputError(
-        f"The label {label!r} is not a column of the data. The columns are, nearest name first: {', '.join(nearest)}."
+        f"The {role} {name!r} is not a column of the data. The columns are, nearest name first: {', '.join(nearest)}."
     )
 
 

@@ -97,6 +97,28 @@ def test_a_label_of_text_is_refused(tmp_path: Path) -> None:
     assert "'kind' holds text, expected a number" in text
 
 
+def test_a_weight_is_a_column_of_numbers(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert "The weight 'much' is not a column of the data." in message(tmp_path, "data.weight=much")
+    assert "The weight 'kind' holds text, expected a number: how much" in message(tmp_path, "data.weight=kind")
+    (tmp_path / "trees.csv").write_text("kind,height,much\noak,3.5,2\nash,2.0,1\n")
+    checks.check(load(str(tmp_path), ("data.weight=much",)))
+
+
+MULTILABEL = ("task=multilabel", "evaluator.thresholds={auc: {min: 0.7}}")
+
+
+def test_columns_of_labels_are_among_the_data_and_no_slices(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "trees.csv").write_text("kind,tall,old,label\noak,1,1,0\nash,0,1,1\n")
+    checks.check(load(str(tmp_path), (*MULTILABEL, "data.label=[tall, old, label]")))
+    assert "'young' is not a column" in message(tmp_path, *MULTILABEL, "data.label=[tall, young]")
+    sliced = message(tmp_path, *MULTILABEL, "data.label=[tall, old, label]", "evaluator.slices=[old]")
+    assert "evaluator.slices: 'old' is not a column; there are kind." in sliced
+    assert "there is a column of that name besides" in message(tmp_path, *MULTILABEL, "data.label=[tall, old]")
+    assert "data.label is one column, 'tall'; task multilabel" in message(tmp_path, *MULTILABEL, "data.label=tall")
+
+
 def test_an_unknown_kind_of_anomaly_names_the_nearest(tmp_path: Path) -> None:
     assert "SCHEMA_NEW_COLUMN" in message(project(tmp_path), "data_gate.allow=[SCHEMA_NEW_COLUM]")
 

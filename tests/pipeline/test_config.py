@@ -63,6 +63,21 @@ def test_every_wrong_field_is_reported_at_once(tmp_path: Path) -> None:
         ({"data": MINIMAL["data"] | {"splits": {"train": 1, "test": 1}}}, "expected exactly train, eval and test"),
         ({"evaluator": {"thresholds": {"auc": {}}}}, "expected min, max, min_change or max_change"),
         ({"name": "Iris 1"}, "`name`"),
+        (
+            {"data": MINIMAL["data"] | {"label": 5}},
+            "`data.label`: expected the name of a column, or a list of names, rec",
+        ),
+        ({"data": MINIMAL["data"] | {"label": ["a"]}}, "expected a list of two columns or more, each once"),
+        ({"data": MINIMAL["data"] | {"label": ["a", "b"]}}, "several columns as `data.label` with task multiclass"),
+        (
+            {"data": MINIMAL["data"] | {"label": ["a", "b"], "format": "tfrecord"}},
+            "expected the one feature that holds",
+        ),
+        ({"data": MINIMAL["data"] | {"weight": "species"}}, "got 'species' as `label` and as `weight`"),
+        (
+            {"task": "regression", "trainer": {"class_weight": {1: 2.0}}},
+            "got `trainer.class_weight` with task regression",
+        ),
         ({"trainer": 5}, "`trainer`: expected a mapping of epochs, batch_size,"),
         ({"data": MINIMAL["data"] | {"splits": {"train": 1, "eval": "e/*", "test": 1}}}, "a glob for each"),
         ({"data": MINIMAL["data"] | {"splits": {"train": 0, "eval": 1, "test": 1}}}, "a ratio of at least 1"),

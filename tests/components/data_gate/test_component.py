@@ -60,7 +60,9 @@ def validated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Given]:
         splits=[example_gen_pb2.Input.Split(name=split, pattern=f"{split}/*") for split in splits]
     )
     generated = run_component(
-        root, lambda: ColumnarExampleGen(input_base=str(root / "data"), label="tip", input_config=read), {}
+        root,
+        lambda: ColumnarExampleGen(input_base=str(root / "data"), label="tip", task="regression", input_config=read),
+        {},
     )
     names = {"split_names": json.dumps([*splits])}
     payload = {"payload_format": "FORMAT_TF_EXAMPLE"}

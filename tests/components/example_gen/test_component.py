@@ -38,6 +38,7 @@ def patterns(**by_split: str) -> example_gen_pb2.Input:
 
 
 def generate(root: Path, base: Path, label: str = "tips", **options: object) -> Ran:
+    options = {"task": "regression"} | options
     return run_component(root, lambda: ColumnarExampleGen(input_base=str(base), label=label, **options), {})
 
 
@@ -163,7 +164,10 @@ def write_records(path: Path, label: int) -> None:
 
 @pytest.mark.parametrize(
     ("make", "write"),
-    [(functools.partial(ColumnarExampleGen, label="y"), write_csv), (RecordExampleGen, write_records)],
+    [
+        (functools.partial(ColumnarExampleGen, label="y", task="regression"), write_csv),
+        (RecordExampleGen, write_records),
+    ],
     ids=["columnar", "records"],
 )
 def test_a_cache_goes_by_content_not_by_time_and_size(
@@ -185,14 +189,28 @@ def test_a_cache_goes_by_content_not_by_time_and_size(
     assert executed() != first
 
 
+def test_label_columns_become_one_feature_in_the_order_of_the_config(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("round,x,even,much\n1,5,0,2.5\n0,6,1,0\n")
+    (tmp_path / "data" / "b.csv").write_text("round,x,even,much\n1,7,1.0,1\n")  # which makes `even` float32
+    options = {"label": ["even", "round"], "task": "multilabel", "weight": "much"}
+    ran = generate(tmp_path / "run", tmp_path / "data", input_config=patterns(a="a.csv", b="b.csv"), **options)
+    assert rows(ran.uri("examples"), "a") == [
+        (("label", (0.0, 1.0)), ("much", (2.5,)), ("x", (5,))),
+        (("label", (1.0, 0.0)), ("much", (0.0,)), ("x", (6,))),
+    ]
+    assert rows(ran.uri("examples"), "b") == [(("label", (1.0, 1.0)), ("much", (1.0,)), ("x", (7,)))]
+    [examples] = ran.outputs["examples"]
+    assert examples.custom_properties["label_names"].string_value == '["even", "round"]'
+
+
 def test_arguments_are_checked_when_given() -> None:
     with pytest.raises(ValueError, match="data_format is 'json'"):
-        ColumnarExampleGen(input_base="data", label="y", data_format="json")
+        ColumnarExampleGen(input_base="data", label="y", task="binary", data_format="json")
+    both = {"input_config": patterns(a="a/*", b="b/*"), "output_config": output(SHARES)}
     with pytest.raises(ValueError, match="input_config has 2 splits and output_config asks to split by hash"):
-        ColumnarExampleGen(
-            input_base="data", label="y", input_config=patterns(a="a/*", b="b/*"), output_config=output(SHARES)
-        )
+        ColumnarExampleGen(input_base="data", label="y", task="binary", **both)
     with pytest.raises(ValueError, match="expected at least 1"):
-        ColumnarExampleGen(input_base="data", label="y", output_config=output({"train": 1, "eval": 0}))
+        ColumnarExampleGen(input_base="data", label="y", task="binary", output_config=output({"train": 1, "eval": 0}))
     with pytest.raises(ValueError, match="'int32' is not a valid ColumnType"):
-        ColumnarExampleGen(input_base="data", label="y", column_types={"x": "int32"})
+        ColumnarExampleGen(input_base="data", label="y", task="binary", column_types={"x": "int32"})

@@ -152,14 +152,14 @@ def test_no_matching_file_says_the_absolute_pattern_and_what_is_there(
 def test_a_header_that_cannot_be_is_refused_at_once(tmp_path: Path, text: str, said: str) -> None:
     write(tmp_path / "a.csv", text)
     with pytest.raises(InputError, match=said):
-        sources.check_source([str(tmp_path / "*.csv")], "csv", "b")
+        sources.check_source([str(tmp_path / "*.csv")], "csv", ["b"])
 
 
 def test_an_absent_label_lists_the_columns_nearest_first(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "fare,tips,company\n1,2,x\n")
     with pytest.raises(InputError, match=r"'tip' is not a column of the data.*nearest name first: tips, .*company"):
-        sources.check_source([path], "csv", "tip")
-    assert sources.check_source([path], "csv", "tips") == {"fare": INT, "tips": INT, "company": STRING}
+        sources.check_source([path], "csv", ["tip"])
+    assert sources.check_source([path], "csv", ["tips"]) == {"fare": INT, "tips": INT, "company": STRING}
 
 
 def test_files_with_different_columns_are_told_apart(tmp_path: Path) -> None:
