@@ -2,6 +2,8 @@
 
 import math
 
+from lineage.records import EvaluationRecord
+
 _ERRORS = ("loss", "error", "crossentropy", "divergence", "hinge")
 _WHOLE = 1000  # from here on all digits before the point are shown, and none behind it
 _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
@@ -10,6 +12,14 @@ _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 def is_share(metric: str) -> bool:
     """Whether the metric is a share of the evaluated examples, so that it has a binomial interval."""
     return "accuracy" in metric
+
+
+def has_interval(metric: str, record: EvaluationRecord) -> bool:
+    """Whether the binomial interval holds: for shares of examples that count the same.
+
+    For the mean over several labels of an example it is wider than it has to be.
+    """
+    return is_share(metric) and not record.weight
 
 
 def lower_is_better(metric: str) -> bool:

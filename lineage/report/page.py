@@ -54,7 +54,7 @@ def _environment() -> jinja2.Environment:
         allowed_drop=quantized.allowed_drop,
         used_of_allowed=quantized.used_of_allowed,
         wilson=metrics.wilson,
-        is_share=metrics.is_share,
+        has_interval=metrics.has_interval,
         isfinite=math.isfinite,
     )
     return environment

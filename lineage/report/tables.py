@@ -5,7 +5,7 @@ import math
 
 from lineage.outcome import State
 from lineage.records import ConfusionMatrix, EvaluationRecord, Slice
-from lineage.report.metrics import is_share, lower_is_better, primary, wilson
+from lineage.report.metrics import has_interval, lower_is_better, primary, wilson
 from lineage.runs import Node, Run
 
 SHOWN_SLICES = 30
@@ -28,9 +28,13 @@ class SliceRow:
 
 @dataclasses.dataclass(frozen=True)
 class SliceTable:
-    """Slices, the worst first. `scale` is the range of the metric that the plots span; `overall` a place on it."""
+    """Slices, the worst first. `scale` is the range of the metric that the plots span; `overall` a place on it.
+
+    `intervals` says whether the rows have any, or only values.
+    """
 
     metric: str
+    intervals: bool
     others: list[str]
     rows: list[SliceRow]
     left_out: int
@@ -55,13 +59,18 @@ def slice_table(record: EvaluationRecord) -> SliceTable | None:
     sign = -1 if lower_is_better(metric) else 1
     parts.sort(key=lambda part: sign * _finite(part.metrics.get(metric), math.inf * sign))
     shown = parts[:SHOWN_SLICES]
-    bounds = [_interval(part, metric) for part in shown]
+    intervals = has_interval(metric, record)
+    bounds = [_interval(part, metric, intervals) for part in shown]
     whole = _finite(record.overall[metric], math.nan)
     scale = _scale([edge for bound in bounds if bound for edge in bound] + [whole])
     return SliceTable(
         metric=metric,
+        intervals=intervals,
         others=[name for name in record.overall if name != metric],
-        rows=[_row(part, metric, bound, scale, whole) for part, bound in zip(shown, bounds, strict=True)],
+        rows=[
+            _row(part, metric, bound, scale, whole if intervals else math.nan)
+            for part, bound in zip(shown, bounds, strict=True)
+        ],
         left_out=len(parts) - len(shown),
         scale=scale,
         overall=_place(whole, scale) if math.isfinite(whole) else None,
@@ -97,20 +106,21 @@ def node_rows(run: Run) -> list[NodeRow]:
     return [NodeRow(node, 100 * spent / longest) for node, spent in zip(run.nodes, seconds, strict=True)]
 
 
-def _interval(part: Slice, metric: str) -> tuple[float, float] | None:
+def _interval(part: Slice, metric: str, has_width: bool) -> tuple[float, float] | None:
     value = part.metrics.get(metric, math.nan)
     if not math.isfinite(value):
         return None
-    return wilson(value, part.examples) if is_share(metric) else (value, value)
+    return wilson(value, part.examples) if has_width else (value, value)
 
 
 def _row(
-    part: Slice, metric: str, bound: tuple[float, float] | None, scale: tuple[float, float], whole: float
+    part: Slice, metric: str, bound: tuple[float, float] | None, scale: tuple[float, float], expected: float
 ) -> SliceRow:
+    """`expected` stands out of the interval or not; NaN where there are no intervals."""
     if bound is None:
         return SliceRow(part, None, 0.0, 0.0, stands_out=False)
     low, high = bound
-    stands_out = is_share(metric) and not low <= whole <= high
+    stands_out = not (math.isnan(expected) or low <= expected <= high)
     return SliceRow(part, _place(part.metrics[metric], scale), _place(low, scale), _place(high, scale), stands_out)
 
 

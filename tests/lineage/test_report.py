@@ -12,7 +12,7 @@ from scipy import stats
 
 from lineage.outcome import State
 from lineage.recording import finish_run
-from lineage.records import ConfusionMatrix, EvaluationRecord, Slice, TrainingRecord
+from lineage.records import ConfusionMatrix, EvaluationRecord, Label, Slice, TrainingRecord
 from lineage.report import render
 from lineage.report.metrics import wilson
 from lineage.report.tables import SHOWN_SLICES, slice_table
@@ -165,6 +165,32 @@ def test_a_regression_is_shown_in_whole_numbers_and_its_drop_in_per_cent(digits:
         assert expected in shown
     assert "e+0" not in shown
     assert "points" not in shown
+
+
+def test_labels_of_a_multilabel_model_are_shown_one_by_one(digits: Run, tmp_path: Path) -> None:
+    labels = [
+        Label(name="round", positives=1_203, metrics={"binary_accuracy": 0.9125, "auc": 0.987}),
+        Label(name="even", positives=0, metrics={"binary_accuracy": 1.0, "auc": float("nan")}),
+    ]
+    EVALUATION.model_copy(update={"labels": labels, "confusion_matrix": None}).save(str(tmp_path / "Evaluator"))
+    shown = page(digits, tmp_path).text
+    assert (
+        "Label by label label examples that have it accuracy AUC round 1,203 91.25 % 0.987 even 0 100.00 % not def"
+        in shown
+    )
+
+
+def test_weighted_metrics_say_so_and_have_no_binomial_interval(digits: Run, tmp_path: Path) -> None:
+    assert "95 % interval" in page(digits, tmp_path).text
+    EVALUATION.model_copy(update={"weight": "copies"}).save(str(tmp_path / "Evaluator"))
+    QUANTIZATION.model_copy(update={"weighted": True}).save(str(tmp_path / "Quantizer"))
+    shown = page(digits, tmp_path).text
+    assert "Metrics weigh the examples by copies ; numbers of examples are counts." in shown
+    assert "1,000 examples of the test split, weighted." in shown
+    assert "95 % interval" not in shown
+    found = slice_table(EVALUATION.model_copy(update={"weight": "copies"}))
+    assert found is not None
+    assert [(row.high - row.low, row.stands_out) for row in found.rows] == [(0, False), (0, False)]
 
 
 def test_a_training_of_one_epoch_that_diverged_renders(digits: Run, tmp_path: Path) -> None:
