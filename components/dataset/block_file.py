@@ -47,6 +47,7 @@ class _Index(pydantic.BaseModel):
     block_rows: int
     fields: list[Field]
     offsets: list[int]  # where each block begins, and where the last one ends
+    note: str
 
 
 class _Column(NamedTuple):
@@ -94,7 +95,7 @@ class _Layout:
         }
 
 
-def write(folder: Path, fields: Sequence[Field], blocks: Iterable[Arrays], block_rows: int) -> None:
+def write(folder: Path, fields: Sequence[Field], blocks: Iterable[Arrays], block_rows: int, note: str) -> None:
     """Writes the blocks aside, then renames to `folder`.
 
     Args:
@@ -102,6 +103,7 @@ def write(folder: Path, fields: Sequence[Field], blocks: Iterable[Arrays], block
       fields: The columns.
       blocks: Arrays `[rows, ...]` or Lists by column, of `block_rows` rows but in the last block, which may have fewer.
       block_rows: Rows of a block.
+      note: What a reader is to know.
 
     Raises:
       InputError: the disk is full.
@@ -125,7 +127,7 @@ def write(folder: Path, fields: Sequence[Field], blocks: Iterable[Arrays], block
         raise InputError(
             f"{folder.parent} has no room for the decoded examples: the disk is full after {offsets[-1]:,} bytes."
         ) from None
-    index = _Index(rows=rows, block_rows=block_rows, fields=[*fields], offsets=offsets)
+    index = _Index(rows=rows, block_rows=block_rows, fields=[*fields], offsets=offsets, note=note)
     (partial / "index.json").write_text(index.model_dump_json())
     partial.rename(folder)
 
@@ -142,12 +144,8 @@ class BlockFile:
         index = _Index.model_validate_json((folder / "index.json").read_text())
         self._file = (folder / "blocks").open("rb", buffering=0)
         self._offsets = index.offsets
-        self.rows, self.block_rows, self.fields, self.bytes = (
-            index.rows,
-            index.block_rows,
-            index.fields,
-            index.offsets[-1],
-        )
+        self.rows, self.block_rows, self.fields = index.rows, index.block_rows, index.fields
+        self.note, self.bytes = index.note, index.offsets[-1]
         self.blocks = len(self._offsets) - 1
         size = _aligned(int(np.diff(self._offsets).max()))
         self.slots = min(self.blocks, max(_FEWEST_SLOTS, memory // size))

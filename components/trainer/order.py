@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from components.dataset import AnySplit, Blocks, Rows
+from components.dataset import AnySplit, Blocks, DiskSplit, Rows
+from components.trainer.block_order import rows_at
 from components.trainer.workers import Workers
 
 
@@ -30,9 +32,8 @@ class Order:
       replicas: Parts that the rows of a step are divided into, as evenly as can be.
       seed: Every epoch is a permutation of all rows drawn from (seed, epoch) by TensorFlow's `index_shuffle`, a
         bijective cipher of the row number; None: rows in their own order.
-      blocks: How a split on disk is read: the permutation is one of blocks, and of the rows within each window of
-        blocks that follow one another in it, so that no more than two windows are read from at a time. None: any row
-        may follow any other.
+      blocks: How a split on disk is read, whose permutation is that of `block_order`; None: any row may follow any
+        other.
     """
 
     examples: int
@@ -51,46 +52,29 @@ class Order:
 
         A replica that gets none, in a last step of fewer rows than replicas, is given one row and the count 0.
         """
-        epoch, of_epoch = step // self.steps_per_epoch, step % self.steps_per_epoch
-        first = of_epoch * self.batch_size
+        positions, count = self.positions(step, replica)
+        if self.seed is None:
+            return positions, count
+        epoch = step // self.steps_per_epoch
+        if self.blocks is not None:
+            return tf.numpy_function(self.rows_in_blocks, [positions, epoch], tf.int64), count
+        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        last = tf.constant(self.examples - 1, tf.int64)
+        return tf.random.experimental.index_shuffle(positions, seed, last), count
+
+    def rows_in_blocks(self, positions: NDArray[Any], epoch: int) -> NDArray[Any]:
+        """The row numbers at positions of an epoch, where there is a seed and there are blocks; of NumPy."""
+        assert self.seed is not None and self.blocks is not None
+        return rows_at(positions, int(epoch), examples=self.examples, blocks=self.blocks, seed=self.seed)
+
+    def positions(self, step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where in the order of the step's epoch the rows of a replica are, and how many of them count."""
+        first = step % self.steps_per_epoch * self.batch_size
         size = tf.minimum(tf.constant(self.batch_size, tf.int64), self.examples - first)
         low, high = first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
         start = tf.minimum(low, self.examples - 1)
         positions = tf.range(start, tf.maximum(high, start + 1))
-        return self._permuted(positions, epoch), high - low
-
-    def _permuted(self, positions: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
-        """The rows at these positions of an epoch."""
-        if self.seed is None:
-            return positions
-        if self.blocks is not None:
-            return _permuted_in_blocks(positions, self.examples, self.blocks, self.seed, epoch)
-        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
-        last = tf.constant(self.examples - 1, tf.int64)
-        return tf.random.experimental.index_shuffle(positions, seed, last)
-
-
-def _permuted_in_blocks(positions: tf.Tensor, examples: int, blocks: Blocks, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Permutes the rows of each window, then the blocks; the last block, which may have fewer rows, comes anywhere."""
-    size = blocks.rows
-    window = positions // (size * blocks.window)
-    first = window * size * blocks.window
-    last = tf.minimum(first + size * blocks.window, examples) - 1
-    positions = first + _shuffle(positions - first, [seed, epoch, 2 + window], last - first)
-
-    whole, left = divmod(examples, size)
-    place = size * _shuffle(0, [seed, epoch, 1], whole)  # of the last block
-    is_in_last = (positions >= place) & (positions < place + left)
-    others = tf.where(positions < place + left, positions, positions - left)
-    block = _shuffle(tf.minimum(others // size, max(whole, 1) - 1), [seed, epoch, 0], max(whole, 1) - 1)
-    return tf.where(is_in_last, whole * size + positions - place, block * size + others % size)
-
-
-def _shuffle(index: Any, seed: list[Any], last: Any) -> tf.Tensor:
-    """Where a permutation of 0 ... last has the indices; each has a permutation, and a seed, of its own."""
-    index, last, *seed = (tf.cast(each, tf.int64) for each in (index, last, *seed))
-    seeds = tf.stack([tf.broadcast_to(each, tf.shape(index)) for each in seed], axis=-1)
-    return tf.raw_ops.RandomIndexShuffle(index=index, seed=seeds, max_index=last, rounds=4)
+        return positions, high - low
 
 
 def batches(
@@ -112,8 +96,7 @@ def batches(
     """
 
     def gather(number: tf.Tensor) -> Batch:
-        numbers, count = order.rows(number // order.replicas, number % order.replicas)
-        rows = split.take(numbers)
+        rows, count = _take(split, order, number // order.replicas, number % order.replicas)
         if augment is not None:
             seed = tf.stack([order.seed, tf.cast(number, tf.int32)])
             features, labels = augment(rows.features, rows.labels, seed)
@@ -132,3 +115,11 @@ def batches(
         return iter(data)
     # Replica i of a step takes element i: the parts are made here, not by splitting batches of unknown size.
     return iter(strategy.distribute_datasets_from_function(lambda _: data))
+
+
+def _take(split: AnySplit, order: Order, step: tf.Tensor, replica: tf.Tensor) -> tuple[Rows, tf.Tensor]:
+    if isinstance(split, DiskSplit) and order.seed is not None:  # in one call into Python
+        positions, count = order.positions(step, replica)
+        return split.take_by(order.rows_in_blocks, positions, step // order.steps_per_epoch), count
+    numbers, count = order.rows(step, replica)
+    return split.take(numbers), count
