@@ -1,7 +1,7 @@
 """The devices of this process, by short names such as `GPU:1`, and how variables and work get on one of them."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -52,6 +52,21 @@ def variables_on(device: str) -> Iterator[None]:
 
     with tf.device(device), tf.variable_creator_scope(make):
         yield
+
+
+def initialize_on(device: str, variables: Iterable[Any]) -> None:
+    """Puts those Keras variables on a device that get their value later: in a model that is built by being called."""
+    for variable in variables:
+        if variable._value is None:
+            variable._deferred_initialize = _on(device, variable._deferred_initialize)
+
+
+def _on(device: str, method: Callable[[], None]) -> Callable[[], None]:
+    def initialize() -> None:
+        with variables_on(device):
+            method()
+
+    return initialize
 
 
 def beside(variables: Sequence[Any], function: Callable[..., Any], *values: Sequence[Any]) -> list[Any]:

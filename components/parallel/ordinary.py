@@ -45,5 +45,5 @@ def whole_weights(model: keras.Model) -> list[Any]:
 def _joined(variables: Iterator[Any]) -> Iterator[Any]:
     for variable in variables:
         others = itertools.islice(variables, getattr(variable, "parts", 1) - 1)
-        parts = [np.array(part) for part in (variable, *others)]
+        parts = [part.numpy() for part in (variable, *others)]
         yield np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from components.parallel.devices import checked, variables_on
+from components.parallel.devices import checked, initialize_on, variables_on
 from components.parallel.gradients import run_on
 from components.parallel.hybrid import check_strategy
 from components.parallel.ordinary import wants_ordinary_layers
@@ -36,17 +36,18 @@ def placed(layer: keras.Layer, device: str) -> keras.Layer:
         raise InputError(f"The layer {layer.name!r} has weights already; place it before it is built or called.")
     check_strategy()
     device = checked(device)
-    layer.build = _making_variables_on(device, layer.build)
-    layer._maybe_build = _making_variables_on(device, layer._maybe_build)  # of layers without a build of their own
+    layer.build = _making_variables_on(device, layer, layer.build)
+    layer._maybe_build = _making_variables_on(device, layer, layer._maybe_build)  # where it has no build of its own
     layer.call = _running_on(device, layer.call)
     return layer
 
 
-def _making_variables_on(device: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _making_variables_on(device: str, layer: keras.Layer, method: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(method)
-    def build(*args: Any, **kwargs: Any) -> Any:
+    def build(*args: Any, **kwargs: Any) -> None:
         with variables_on(device):
-            return method(*args, **kwargs)
+            method(*args, **kwargs)
+        initialize_on(device, layer.weights)
 
     return build
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from components.parallel.devices import checked, local_devices, variables_on
+from components.parallel.devices import checked, initialize_on, local_devices, variables_on
 from components.parallel.gradients import run_on
 from components.parallel.hybrid import check_strategy
 from components.parallel.ordinary import mark_part, wants_ordinary_layers
@@ -87,6 +87,7 @@ class _Sharded(layers.Wrapper):
                     initializer=functools.partial(_part, initializer, shape, int(of_part[0])),
                     regularizer=regularizer,
                 )
+            initialize_on(device, [part])
             parts.append(part)
         mark_part(parts[0], len(parts))
         return parts

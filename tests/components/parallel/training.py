@@ -8,6 +8,7 @@ hybrid, in processes of two devices each; `--die-in-write N`: kills itself in it
 import argparse
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,18 +34,19 @@ INPUTS = {
 }
 
 
+@keras.saving.register_keras_serializable()
 class Block(layers.Layer):
     """A layer as users write it: without a `build`, with a loss of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.wide, self.narrow = layers.Dense(12, activation="relu"), layers.Dense(5)
         self.normal = layers.BatchNormalization()
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """`[batch, n]` to `[batch, 5]`."""
         hidden = self.wide(self.normal(inputs, training=training))
-        self.add_loss(0.01 * keras.ops.mean(keras.ops.square(hidden)))
+        self.add_loss(0.01 * keras.ops.mean(keras.ops.square(keras.ops.cast(hidden, "float32"))))
         return self.narrow(hidden)
 
 
@@ -72,15 +74,20 @@ def split(name: str, seed: int) -> Split:
     return Split(name, {"ids": tf.constant(ids), "x": tf.constant(x)}, tf.constant(labels))
 
 
+def adamw() -> keras.Optimizer:
+    """Three slots a variable, and all that an optimizer does to it: update, decay, overwriting by the average."""
+    return keras.optimizers.AdamW(0.01, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=5)
+
+
 def settings(*, plain: bool, **given: Any) -> TrainerSettings:
     """Three epochs, the last step of each uneven."""
     defaults: dict[str, Any] = {"epochs": 3, "batch_size": 32, "early_stopping": 0}
     return TrainerSettings(**defaults | given, hyperparameters={"plain": plain})
 
 
-def training(how: TrainerSettings) -> Training:
-    """Of the model above, by Adam."""
-    module: Any = SimpleNamespace(build_model=build_model, optimizer=lambda hp: keras.optimizers.Adam(0.01))
+def training(how: TrainerSettings, optimizer: Callable[[], keras.Optimizer] = adamw) -> Training:
+    """Of the model above."""
+    module: Any = SimpleNamespace(build_model=build_model, optimizer=lambda hp: optimizer())
     return Training(module, INPUTS, "multiclass", how, split("train", 0), split("eval", 1))
 
 
