@@ -201,6 +201,15 @@ def test_a_training_of_one_epoch_that_diverged_renders(digits: Run, tmp_path: Pa
     assert "1 epoch" in page(digits, tmp_path).text
 
 
+def test_memory_is_shown_by_device_where_there_are_several(digits: Run, tmp_path: Path) -> None:
+    heading = "Weights and optimizer slots by device"
+    TRAINING.model_copy(update={"bytes_by_device": {"GPU:0": 1_500_000}}).save(str(tmp_path / "Trainer"))
+    assert heading not in page(digits, tmp_path).text
+    by_device = {"GPU:0": 1_500_000, "GPU:1": 2_000_000_000}
+    TRAINING.model_copy(update={"bytes_by_device": by_device}).save(str(tmp_path / "Trainer"))
+    assert f"{heading} GPU:0 1.5 MB GPU:1 2 GB" in page(digits, tmp_path).text
+
+
 def test_hundreds_of_classes_and_slices_stay_a_page(digits: Run, tmp_path: Path) -> None:
     labels = [f"class {i}" for i in range(200)]
     parts = [Slice(name=label, examples=50, metrics={"accuracy": i / 200}) for i, label in enumerate(labels)]
