@@ -124,7 +124,7 @@ def _outputs(model: keras.Model, inputs: dict[str, tf.TensorSpec]) -> tf.TensorS
     """Calls the model once, which also builds a subclassed model: the shape of what it answers."""
     try:
         outputs = call(model, _zeros(inputs))
-    except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError) as error:
+    except (ValueError, TypeError, KeyError, tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
         expected = ", ".join(f"{name} {spec.dtype.name}{spec.shape}" for name, spec in inputs.items())
         raise InputError(f"The model of build_model does not take the features ({expected}): {error}") from error
     if not tf.is_tensor(outputs):

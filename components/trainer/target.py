@@ -53,10 +53,9 @@ class Target:
             raise self._misfit(outputs)
         last = {"multiclass": units - 1, "regression": self.greatest}.get(self.task, 1)
         if self.greatest > last or (self.least < 0 and self.task != "regression"):
-            wrong = self.greatest if self.greatest > last else self.least
-            raise self._misfit(
-                outputs, f": label {wrong:g}, but the model has {units} output{'s' if units > 1 else ''}"
-            )
+            label = self.greatest if self.greatest > last else self.least
+            beside = f", but the model has {units} outputs" if self.task == "multiclass" else " is among them"
+            raise self._misfit(outputs, f": label {label:g}{beside}")
 
     def _misfit(self, outputs: tf.TensorShape, why: str = "") -> InputError:
         shown, labels = (_shape(shape) for shape in (outputs, self.labels.shape))

@@ -155,10 +155,15 @@ MISFITS = [
     ("multiclass", [2], np.eye(2, dtype=int), r"they are \[batch, 2\], the labels \[batch, 2\]\."),
     ("multiclass", [2], np.array([0.5, 1.0]), "label holds numbers that are not whole; task multiclass"),
     ("binary", [2], TWO, r"they are \[batch, 2\], the labels \[batch\]\. Task binary takes .* one output"),
-    ("binary", [1], np.array([1, 2]), "label 2, but the model has 1 output"),
+    (
+        "binary",
+        [1],
+        np.array([1, 2]),
+        r"they are \[batch, 1\], the labels \[batch\]: label 2 is among them\. Task binary",
+    ),
     ("multilabel", [2], np.eye(3, dtype=int), r"they are \[batch, 2\], the labels \[batch, 3\]\. Task multilabel"),
     ("multilabel", [1], TWO, r"they are \[batch, 1\], the labels \[batch\]\. Task multilabel takes k labels"),
-    ("multilabel", [2], np.array([[0, 2], [1, 0]]), "label 2, but the model has 2 outputs"),
+    ("multilabel", [2], np.array([[0, 2], [1, 0]]), "label 2 is among them"),
     ("regression", [4], np.array([0.5, -3.0]), r"they are \[batch, 4\], the labels \[batch\]\. Task regression"),
     ("regression", [2], np.array([["a"], ["b"]]), "label holds text, expected numbers: task regression"),
 ]
