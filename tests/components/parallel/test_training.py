@@ -24,8 +24,8 @@ def run(folder: Path, *arguments: str) -> int:
     return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, cwd=REPOSITORY).returncode
 
 
-def weights(folder: Path) -> list[np.ndarray]:
-    with np.load(folder / "weights.npz") as found:
+def weights(folder: Path, name: str = "weights") -> list[np.ndarray]:
+    with np.load(folder / f"{name}.npz") as found:
         return [*found.values()]
 
 
@@ -65,6 +65,8 @@ def test_four_devices_equal_one(plain: Path, sharded: Path) -> None:
 def test_two_replicas_of_two_devices_equal_one_device(plain: Path, tmp_path: Path) -> None:
     hybrid = trained(tmp_path, "--workers", "2")
     assert_equal_trainings(plain, hybrid)
+    for one, other in zip(weights(hybrid), weights(hybrid, "worker"), strict=True):
+        np.testing.assert_array_equal(one, other)
     assert set(record(hybrid).bytes_by_device) == {"CPU:0", "CPU:1"}
 
 

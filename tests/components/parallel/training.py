@@ -2,7 +2,8 @@
 
 `python -m tests.components.parallel.training FOLDER`, a process of its own since a number of devices is for life,
 trains and leaves `weights.npz`, the exported weights, and the curves. `--plain`: of plain layers; `--workers 2`:
-hybrid, in processes of two devices each; `--die-in-write N`: kills itself in its N-th write of a checkpoint.
+hybrid, in processes of two devices each, the second of which draws other first weights and leaves its last as
+`worker.npz`; `--die-in-write N`: kills itself in its N-th write of a checkpoint.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from keras import layers
 
 from components.dataset import Split
 from components.parallel import placed, sharded
+from components.parallel.ordinary import whole_weights
 from components.trainer.cluster import Cluster, of_chief
 from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
@@ -102,15 +104,24 @@ def work(cluster: Cluster | None, argument: str) -> None:
     given = json.loads(argument)
     folder = Path(given["folder"])
     make_devices(2 if cluster else 4)
+    if cluster and not cluster.is_chief:
+        _draw_other_weights()
     if given["write"]:
         die_in_write(given["write"])
     hybrid = {"strategy": "multi_worker", "workers": 2, "model_parallel": True} if cluster else {}
     how = settings(plain=given["plain"], clip_norm=0.3, checkpoint={"every_steps": 3}, **hybrid)
     strategy = make_strategy(how, cluster)
     exported, record = train(training(how), strategy, folder / "checkpoints", str(folder))
-    if cluster is None or cluster.is_chief:
-        np.savez(folder / "weights.npz", *exported.get_weights())
-        record.save(str(folder))
+    if cluster and not cluster.is_chief:
+        np.savez(folder / "worker.npz", *whole_weights(exported))
+        return
+    np.savez(folder / "weights.npz", *exported.get_weights())
+    record.save(str(folder))
+
+
+def _draw_other_weights() -> None:
+    seed = keras.utils.set_random_seed
+    keras.utils.set_random_seed = lambda number: seed(number + 1)
 
 
 def main(folder: Path, workers: int, **given: Any) -> None:
