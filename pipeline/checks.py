@@ -16,7 +16,8 @@ from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
 from components.trainer.cluster import of_chief
 from lineage.outcome import InputError
-from pipeline.config import Config, Data
+from pipeline.config import Config
+from pipeline.data import Data
 
 
 def check_code(config: Config) -> None:
