@@ -26,22 +26,32 @@ LABEL = "label"
 
 
 def serialized(columns: Columns) -> list[bytes]:
-    """One tf.Example a row: integers as int64, other numbers as float, strings as bytes."""
+    """One tf.Example a row: integers as int64, other numbers as float, strings as UTF-8, bytes as they are."""
     rows = zip(*columns.values(), strict=True)
     return [_example(dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def _example(row: Mapping[str, Any]) -> bytes:
-    features = {name: _feature(np.ravel(value)) for name, value in row.items() if value is not None}
+    features = {name: _feature(value) for name, value in row.items() if value is not None}
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
 
-def _feature(values: np.ndarray) -> tf.train.Feature:
+def _feature(value: Any) -> tf.train.Feature:
+    if isinstance(value, bytes):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+    values = np.ravel(value)
     if values.dtype.kind in "iu":
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
     if values.dtype.kind == "f":
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=[str(value).encode() for value in values]))
+
+
+def artifact(given: Given) -> Examples:
+    """Given Examples as an executor gets them."""
+    found = Examples()
+    found.uri, found.split_names = given.uri, given.properties["split_names"]
+    return found
 
 
 def examples(folder: Path, splits: Mapping[str, Columns]) -> Given:
@@ -67,6 +77,16 @@ def fixed(name: str, kind: str, *shape: int) -> str:
 def optional(name: str, kind: str) -> str:
     """A feature of the schema that has a value in some examples and none in others."""
     return f'feature {{ name: "{name}" type: {kind} value_count {{ min: 1 max: 1 }} presence {{ min_count: 0 }} }}\n'
+
+
+def several(name: str, kind: str) -> str:
+    """A feature of the schema of which examples have any number of values."""
+    return f'feature {{ name: "{name}" type: {kind} presence {{ min_count: 0 }} }}\n'
+
+
+def image(name: str) -> str:
+    """A feature of the schema that is an encoded image."""
+    return fixed(name, "BYTES", 1).replace("shape", "image_domain {} shape")
 
 
 def schema(folder: Path, *features: str) -> Given:

@@ -1,4 +1,4 @@
-"""Claims about reading a split into memory and cutting it into batches; expected rows are those that were written."""
+"""Claims about reading a split, into memory or onto disk; expected rows are those that were written as examples."""
 
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from tfx.types.standard_artifacts import Examples
 from components import dataset
 from lineage.outcome import InputError
 from tests.components import small_data
-from tests.components.small_data import fixed
+from tests.components.dataset.columns import assert_same
+from tests.components.small_data import fixed, several
 
 FEATURES = (
     fixed("pixels", "FLOAT", 2, 3),
@@ -38,11 +39,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     """Eleven rows in `train`, one in `eval`, none in `test`."""
     splits = {"train": slice(None), "eval": slice(1), "test": slice(0)}
     rows = {split: {name: column[part] for name, column in COLUMNS.items()} for split, part in splits.items()}
-    given = small_data.examples(tmp_path_factory.mktemp("examples"), rows)
-    examples = Examples()
-    examples.uri = given.uri
-    examples.split_names = given.properties["split_names"]
-    return examples
+    return small_data.artifact(small_data.examples(tmp_path_factory.mktemp("examples"), rows))
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +96,7 @@ def test_weights_that_are_none_are_refused_by_column_and_count(
     kind = "BYTES" if isinstance(weights[0], str) else "FLOAT"
     features = (fixed("w", kind, np.size(weights[0])), fixed("label", "INT", 1))
     rows = {"w": weights, "label": [0] * len(weights)}
-    given = small_data.examples(tmp_path, dict.fromkeys(small_data.SPLITS, rows))
-    artifact = Examples()
-    artifact.uri, artifact.split_names = given.uri, given.properties["split_names"]
+    artifact = small_data.artifact(small_data.examples(tmp_path, dict.fromkeys(small_data.SPLITS, rows)))
     with pytest.raises(InputError, match=said):
         dataset.read_split([artifact], "train", spec_of(*features), "label", "w")
 
@@ -121,6 +116,68 @@ def test_missing_label_is_told_with_the_features_there_are(artifact: Examples) -
         dataset.read_split([artifact], "train", spec_of(*FEATURES), "tip")
     with pytest.raises(InputError, match=r"weight 'much' is not among the features count, label, pixels, word"):
         dataset.read_split([artifact], "train", spec_of(*FEATURES), "label", "much")
+
+
+TAGS = [["b", "a"], [], ["c"], None, ["a", "b", "c", "d"]]
+IDS = [[3], [1, 2], np.array([], np.int64), [9, 9, 9], None]
+LISTS = {"tags": [tags if tags is None else np.array(tags, "U") for tags in TAGS], "ids": IDS, "label": np.arange(5)}
+LIST_FEATURES = (several("tags", "BYTES"), several("ids", "INT"), fixed("label", "INT", 1))
+
+
+def test_lists_of_values_are_padded_to_the_longest_of_the_rows_that_are_taken(tmp_path: Path) -> None:
+    artifact = small_data.artifact(small_data.examples(tmp_path, dict.fromkeys(small_data.SPLITS, LISTS)))
+    split = dataset.read_split([artifact], "train", spec_of(*LIST_FEATURES), "label")
+    some = split.take(tf.constant([2, 0, 3])).features
+    assert some["tags"].numpy().tolist() == [[b"c", b""], [b"b", b"a"], [b"", b""]]
+    assert some["ids"].numpy().tolist() == [[0, 0, 0], [3, 0, 0], [9, 9, 9]]
+    none = split.take(tf.constant([3, 1])).features
+    assert none["tags"].numpy().tolist() == [[b""], [b""]], "one value wide at least"
+
+
+def test_inputs_of_the_model_have_any_width_where_rows_are_lists() -> None:
+    assert dataset.input_specs(spec_of(*LIST_FEATURES), "label") == {
+        "tags": tf.TensorSpec([None, None], tf.string, name="tags"),
+        "ids": tf.TensorSpec([None, None], tf.int64, name="ids"),
+    }
+
+
+def test_label_or_weight_that_is_missing_in_some_rows_is_refused(tmp_path: Path) -> None:
+    artifact = small_data.artifact(small_data.examples(tmp_path, dict.fromkeys(small_data.SPLITS, LISTS)))
+    for label, weight, said in (("ids", None, "The label 'ids'"), ("label", "ids", "The weight 'ids'")):
+        with pytest.raises(InputError, match=f"{said} is missing in some examples or of varying length"):
+            dataset.read_split([artifact], "train", spec_of(*LIST_FEATURES), label, weight)
+
+
+def test_sparse_features_of_the_schema_are_refused_by_name() -> None:
+    indices = "".join(fixed(name, "INT", 1) for name in ("at",))
+    sparse = 'sparse_feature { name: "words" index_feature { name: "at" } value_feature { name: "count" } }'
+    with pytest.raises(InputError, match="The feature words would be a sparse or nested tensor"):
+        spec_of(indices, fixed("count", "FLOAT", 1), sparse, fixed("label", "INT", 1))
+
+
+def test_split_is_on_disk_where_it_takes_more_memory_than_it_may(artifact: Examples, tmp_path: Path) -> None:
+    """A row has 6 float32, 2 int64, the label one of them, and a word of at least its 2 bytes: 11 take 462 or more."""
+    spec = spec_of(*FEATURES)
+    held = dataset.read_split([artifact], "train", spec, "label", cache=dataset.Cache(tmp_path, 2**20))
+    disk = dataset.read_split([artifact], "train", spec, "label", cache=dataset.Cache(tmp_path, 461))
+    assert (type(held), type(disk)) == (dataset.Split, dataset.DiskSplit)
+    assert_same(disk.take(tf.range(ROWS)), held.take(tf.range(ROWS)))
+
+
+def test_split_on_disk_is_found_again_and_not_decoded_anew(artifact: Examples, tmp_path: Path) -> None:
+    spec = spec_of(*FEATURES)
+    first = dataset.read_split([artifact], "train", spec, "label", cache=dataset.Cache(tmp_path, 0))
+    elsewhere = Examples()
+    elsewhere.uri, elsewhere.split_names = "/nowhere", artifact.split_names
+    again = dataset.read_split([elsewhere], "train", spec, "label", cache=dataset.Cache(tmp_path, 0))
+    assert_same(again.take(tf.range(ROWS)), first.take(tf.range(ROWS)))
+
+
+def test_weights_are_checked_on_disk_as_in_memory(artifact: Examples, tmp_path: Path) -> None:
+    disk = dataset.read_split([artifact], "train", spec_of(*FEATURES), "label", "count", dataset.Cache(tmp_path, 0))
+    np.testing.assert_array_equal(disk.take(tf.range(ROWS)).weights, COLUMNS["count"])
+    with pytest.raises(InputError, match="split 'eval', so that nothing counts there"):  # it has the row of count 0
+        dataset.read_split([artifact], "eval", spec_of(*FEATURES), "label", "count", dataset.Cache(tmp_path, 0))
 
 
 def test_inputs_of_the_model_are_the_features_without_the_label() -> None:
