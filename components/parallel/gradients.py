@@ -43,8 +43,8 @@ def _with_gradient_on(device: str, function: Callable[..., Any]) -> Any:
         def gradient(*of_outputs: tf.Tensor, variables: Sequence[tf.Variable] = ()) -> Any:
             with tf.device(device):
                 found = tape.gradient(tf.nest.flatten(outputs), [*inputs, *variables], of_outputs)
-                found = [None if one is None else tf.convert_to_tensor(one) for one in found]
-            of_inputs, of_variables = found[: len(inputs)], found[len(inputs) :]
+                of_inputs = [None if one is None else tf.convert_to_tensor(one) for one in found[: len(inputs)]]
+            of_variables = found[len(inputs) :]  # sparse where they are, which Keras' optimizers treat in another way
             return (of_inputs, of_variables) if variables else of_inputs
 
         return outputs, gradient

@@ -39,6 +39,7 @@ def placed(layer: keras.Layer, device: str) -> keras.Layer:
     layer.build = _making_variables_on(device, layer, layer.build)
     layer._maybe_build = _making_variables_on(device, layer, layer._maybe_build)  # where it has no build of its own
     layer.call = _running_on(device, layer.call)
+    layer.supports_jit = False  # XLA compiles for one device
     return layer
 
 

@@ -61,6 +61,7 @@ class _Sharded(layers.Wrapper):
         same = {name: getattr(layer, name) for name in ("name", "trainable", "activity_regularizer", "autocast")}
         super().__init__(layer, **{**same, "dtype": layer.dtype_policy, **kwargs})
         self.supports_masking = layer.supports_masking
+        self.supports_jit = False  # XLA compiles for one device
         self._given = None if devices is None else [*devices]
         self._devices = local_devices() if devices is None else [checked(device) for device in devices]
 

@@ -47,7 +47,7 @@ def build_model(inputs_spec, hp):
 """
 
 
-def trained(case: str, *, plain: bool) -> tuple[keras.Model, TrainStep]:
+def trained(case: str, *, plain: bool) -> keras.Model:
     """Three epochs with the Trainer's step."""
     optimizer, given, policy = CASES[case]
     how = settings(plain=plain, **given)
@@ -57,13 +57,13 @@ def trained(case: str, *, plain: bool) -> tuple[keras.Model, TrainStep]:
     order = Order(len(job.train), how.batch_size, 1, how.seed)
     steps = how.epochs * order.steps_per_epoch
     step.run(batches(job.train, order, strategy), tf.constant(steps, tf.int64))
-    return model, step
+    return model
 
 
 def differences() -> dict[str, float]:
     """The largest difference of a weight between the model on four devices and the one of plain layers, by case."""
     return {
-        case: difference(trained(case, plain=True)[0].get_weights(), whole_weights(trained(case, plain=False)[0]))
+        case: difference(trained(case, plain=True).get_weights(), whole_weights(trained(case, plain=False)))
         for case in CASES
     }
 
@@ -80,24 +80,27 @@ def by_device(kind: str, function: Callable[..., Any], *inputs: Any) -> dict[str
     return dict(sorted(counted.items()))
 
 
-def work_of_layers() -> dict[str, dict[str, int]]:
-    """Matrix products and sums of rows, forward and backward."""
-    rows = [sharded(layers.Embedding(9, 6)), layers.Flatten()]
-    model = keras.Sequential([keras.Input([2]), *rows, placed(layers.Dense(7), "CPU:1"), sharded(layers.Dense(8))])
+def products_of_layers() -> dict[str, int]:
+    """Matrix products, forward and backward."""
+    model = keras.Sequential([placed(layers.Dense(7), "CPU:1"), sharded(layers.Dense(8))])
+    model.build([None, 2])
 
-    def gradients(ids: tf.Tensor) -> list[tf.Tensor]:
+    def gradients(x: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(ids) ** 2)
+            tape.watch(x)
+            loss = tf.reduce_sum(model(x) ** 2)
         return tape.gradient(loss, model.trainable_variables)
 
-    return {kind: by_device(kind, gradients, tf.zeros([3, 2])) for kind in ("MatMul", "UnsortedSegmentSum")}
+    return by_device("MatMul", gradients, tf.zeros([3, 2]))
 
 
-def work_of_step(model: keras.Model, step: TrainStep) -> dict[str, dict[str, int]]:
-    """Checks of gradients, and roots in Adam's update: one of the second moment and one of a number a variable."""
+def work_of_step(model: keras.Model) -> dict[str, dict[str, int]]:
+    """Sums of gradients of embeddings, checks of all gradients, and roots in Adam's update, two a variable."""
+    step = TrainStep(model, tf.distribute.get_strategy(), accumulate=1, skip_nan=False)
     rows = batches(split("train", 0), Order(203, 32, 1, 0), tf.distribute.get_strategy())
     gradients = [tf.zeros(variable.shape) for variable in model.trainable_variables]
     return {
+        "UnsortedSegmentSum": by_device("UnsortedSegmentSum", step._gradients, next(rows)),
         "IsFinite": by_device("IsFinite", step._gradients, next(rows)),
         "Sqrt": by_device("Sqrt", step._apply, gradients),
     }
@@ -131,6 +134,17 @@ def masked() -> float:
     return difference(*gradients)
 
 
+def fitted() -> float:
+    """Difference of weights after `fit`, between the model on four devices and the one of plain layers."""
+    weights = []
+    for plain in (True, False):
+        job = training(settings(plain=plain), adam)
+        model = job.build("float32").model
+        model.fit(job.train.features, job.train.labels, batch_size=32, epochs=2, shuffle=False, verbose=0)
+        weights.append(whole_weights(model))
+    return difference(*weights)
+
+
 def saved(folder: Path) -> float:
     """Difference of what a model says after it is saved and loaded."""
     model = training(settings(plain=False)).build("float32").model
@@ -143,7 +157,7 @@ def saved(folder: Path) -> float:
 def main(folder: Path) -> None:
     """Prints all of it."""
     make_devices(4)
-    model, step = trained("adam, accumulate 2", plain=False)
+    model = trained("adam, accumulate 2", plain=False)
     subclassed = Subclassed()
     subclassed(tf.zeros([2, 4]))
     train(folder, write(folder / "data", CLASSES, X, KEYS), SOURCE, task="multiclass", epochs=2)
@@ -155,10 +169,11 @@ def main(folder: Path) -> None:
         "differences": differences(),
         "weights": places(model.weights),
         "slots": places(base_optimizer(model.optimizer).variables),
-        "work of layers": work_of_layers(),
-        "work of a step": work_of_step(model, step),
+        "products": products_of_layers(),
+        "work of a step": work_of_step(model),
         "subclassed": places(subclassed.weights),
         "masked": masked(),
+        "fitted": fitted(),
         "saved": saved(folder),
     }
     print(json.dumps(facts, indent=1))
