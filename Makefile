@@ -11,7 +11,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples -
 # Asked by the shell when a recipe runs: set-up may just have brought it.
 UV = $$([ -x .uv/bin/uv ] && echo .uv/bin/uv || echo uv)
 
-.PHONY: help setup demo test bench lint format lock lock-check clean
+.PHONY: help setup demo test test-all bench lint format lock lock-check clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -27,6 +27,9 @@ demo: setup  ## from handwritten digits to a served, quantized model
 
 test: lint  ## all checks and tests, as CI runs them
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-all: lint  ## the same, and what takes long: every combination, many kills
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m 'full or not full'
 
 bench: setup  ## paired comparisons with what they stand beside: medians and ratios
 	$(BIN)/python -m benchmarks.example_gen

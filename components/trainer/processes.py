@@ -29,7 +29,7 @@ log = logging.getLogger("slipway.trainer")
 Work = Callable[[Cluster, str], None]
 
 _LOST = 75  # exit code of a process that lost another one
-_SECONDS_TO_SAVE = 120  # that processes have between SIGTERM and SIGKILL
+_SECONDS_TO_SAVE = 60  # that processes have between SIGTERM and SIGKILL
 _PASSED_ON = (InputError, NotFiniteError)
 
 

@@ -7,10 +7,6 @@ from components.trainer.cluster import Cluster
 from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 
-_HEALTH_SECONDS = (
-    5  # between two looks at the other processes, and the time that each has to answer; TensorFlow's: 30, 10
-)
-
 
 def make_strategy(settings: TrainerSettings, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """The strategy that the settings name, checked against the batch size.
@@ -46,7 +42,6 @@ def _multi_worker(settings: TrainerSettings, cluster: Cluster) -> tf.distribute.
         _share_gpus(cluster)
     cluster.to_environment()
     strategy = HybridStrategy() if settings.model_parallel else tf.distribute.MultiWorkerMirroredStrategy()
-    strategy.extended._check_health_interval = strategy.extended._check_health_timeout = _HEALTH_SECONDS
     _check_batch(settings, strategy.num_replicas_in_sync)
     return strategy
 

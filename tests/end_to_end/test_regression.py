@@ -30,8 +30,8 @@ def optimizer(hp):
 """
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def make_line(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Numbers that a linear model fits."""
     folder = tmp_path_factory.mktemp("line")
     random = np.random.default_rng(0)
     a, b, kind = random.uniform(-1, 1, 1000), random.uniform(-1, 1, 1000), random.integers(0, 2, 1000).astype(float)
@@ -40,6 +40,11 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (folder / "pipeline.yaml").write_text(YAML)
     (folder / "model.py").write_text(MODEL)
     return Project(folder, tmp_path_factory.mktemp("line_root"))
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_line(tmp_path_factory)
 
 
 def test_a_regression_on_parquet_passes_and_its_schema_is_written_for_review(line: Project) -> None:

@@ -1,11 +1,13 @@
 """Trains a small model with the Trainer's step and with a plain GradientTape loop over the whole batch on one device.
 
 Run as a process of its own, since a number of devices is for life: `python -m tests.components.trainer.reference
-REPLICAS` prints a JSON object of the largest difference of a weight by case.
+--replicas 2` (or `--workers 2`: processes) prints a JSON object of the largest difference of a weight by case.
 """
 
+import argparse
+import dataclasses
+import itertools
 import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,8 +19,12 @@ from keras import layers
 
 from components.dataset import Split
 from components.trainer import precision
+from components.trainer.cluster import Cluster, of_chief
 from components.trainer.order import Order, batches
+from components.trainer.processes import train_in_processes
+from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
+from components.trainer.strategy import make_strategy
 
 ROWS, BATCH, EPOCHS, SEED = 701, 64, 3, 5  # 701: the last step of an epoch has 61 rows, which no 4 parts share equally
 
@@ -91,24 +97,17 @@ def of_class(labels: tf.Tensor) -> tf.Tensor:
     return tf.gather([CLASS_WEIGHT.get(label, 1.0) for label in range(3)], labels)
 
 
-def trained(case: Case, replicas: int, accumulate: int) -> list[np.ndarray]:
+def trained(case: Case, strategy: tf.distribute.Strategy, accumulate: int) -> list[np.ndarray]:
     """The Trainer's step, in two calls of many steps."""
-    strategy = make_strategy(replicas)
     optimizer = partial(OPTIMIZERS[case.optimizer], **CLIPS[case.clip])
     class_weight = CLASS_WEIGHT if case.weighted else {}
     net, step = compiled(optimizer, case.policy, strategy, accumulate, class_weight=class_weight)
-    order = Order(ROWS, BATCH, replicas, SEED)
+    order = Order(ROWS, BATCH, strategy.num_replicas_in_sync, SEED)
     rows = batches(data(case.weighted), order, strategy)
     total = EPOCHS * order.steps_per_epoch
     for count in (total // 2, total - total // 2):
         step.run(rows, tf.constant(count, tf.int64))
     return net.get_weights()
-
-
-def make_strategy(replicas: int) -> tf.distribute.Strategy:
-    """Mirrored over logical CPUs, or none."""
-    names = [device.name for device in tf.config.list_logical_devices("CPU")]
-    return tf.distribute.MirroredStrategy(names[:replicas]) if replicas > 1 else tf.distribute.get_strategy()
 
 
 def compiled(
@@ -144,13 +143,18 @@ def cases() -> list[Case]:
     return [*plain, *clipped, *mixed, Case("sgd+momentum", weighted=True)]
 
 
-def skipped(replicas: int, accumulate: int) -> float:
-    """A NaN in one row of step 7, against a run without that step."""
-    rows = data()
+def all_cases() -> list[Case]:
+    """Every optimizer with every clip in every precision, without and with weights."""
+    policies = ("float32", "mixed_bfloat16", "mixed_float16")
+    return [Case(*choice) for choice in itertools.product(OPTIMIZERS, CLIPS, policies, (False, True))]
+
+
+def skipped(strategy: tf.distribute.Strategy, accumulate: int) -> float:
+    """A NaN in one row of step 7, in the last replica's part, against a run without that step."""
+    rows, replicas = data(), strategy.num_replicas_in_sync
     order = Order(ROWS, BATCH, replicas, SEED)
     [row, *_], _ = order.rows(tf.constant(7, tf.int64), tf.constant(replicas - 1, tf.int64))
     poisoned = tf.tensor_scatter_nd_update(rows.features["x"], [[row, 0]], [float("nan")])
-    strategy = make_strategy(replicas)
     weights = []
     for split, spans in ((Split("train", {"x": poisoned}, rows.labels), [(0, 11)]), (rows, [(0, 7), (8, 3)])):
         net, step = compiled(OPTIMIZERS["adam"], "float32", strategy, accumulate, skip_nan=True)
@@ -161,19 +165,41 @@ def skipped(replicas: int, accumulate: int) -> float:
     return difference(*weights)
 
 
-def main(replicas: int) -> None:
-    """Prints the differences of all cases for a number of replicas, with 1 and 4 micro-batches."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+def compare(strategy: tf.distribute.Strategy, which: list[Case]) -> dict[str, float]:
+    """The differences of the cases under a strategy, with 1 and 4 micro-batches."""
     found = {}
-    for case in cases():
+    for case in which:
         expected = reference(OPTIMIZERS[case.optimizer](**CLIPS[case.clip]), case.policy, case.weighted)
         for accumulate in (1, 4):
-            found[f"{case}, accumulate {accumulate}"] = difference(expected, trained(case, replicas, accumulate))
+            found[f"{case}, accumulate {accumulate}"] = difference(expected, trained(case, strategy, accumulate))
     for accumulate in (1, 4):
-        found[f"NaN skipped, accumulate {accumulate}"] = skipped(replicas, accumulate)
-    print(json.dumps(found))
+        found[f"NaN skipped, accumulate {accumulate}"] = skipped(strategy, accumulate)
+    return found
+
+
+def in_worker(cluster: Cluster, argument: str) -> None:
+    """Compares as one of the processes of a cluster; the chief prints."""
+    strategy = make_strategy(TrainerSettings(strategy="multi_worker"), cluster)
+    found = compare(strategy, all_cases() if argument == "all" else cases())
+    if cluster.is_chief:
+        print(json.dumps(found))
+
+
+def main(replicas: int, workers: int, which: str) -> None:
+    """Compares over replicas in this process, or over processes of one replica each, and prints the differences."""
+    if workers > 1:
+        chief = of_chief(workers)
+        train_in_processes([dataclasses.replace(chief, index=i) for i in range(workers)], in_worker, which, restarts=0)
+        return
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    strategy = make_strategy(TrainerSettings(strategy="mirrored" if replicas > 1 else "one_device", batch_size=12))
+    print(json.dumps(compare(strategy, all_cases() if which == "all" else cases())))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--cases", dest="which", choices=["some", "all"], default="some")
+    main(**vars(parser.parse_args()))

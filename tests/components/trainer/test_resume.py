@@ -41,14 +41,15 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
     return weights
 
 
-def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, np.ndarray]) -> None:
-    moments = random.Random(7)
+@pytest.mark.parametrize("most", [4, pytest.param(20, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
+def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, np.ndarray], most: int) -> None:
+    moments = random.Random(most)
     kills = 0
-    while kills < 4 and not (tmp_path / "weights.npz").exists():
+    while kills < most and not (tmp_path / "weights.npz").exists():
         process = start(tmp_path)
         assert process.stdout is not None
         process.stdout.readline()  # imports are done, the training begins
-        time.sleep(moments.uniform(0.5, 3))
+        time.sleep(moments.uniform(0.1, 12 / most))
         kills += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -71,6 +72,17 @@ def test_sigterm_saves_at_once_and_ends_the_process(tmp_path: Path, undisturbed:
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 128 + signal.SIGTERM
     assert_identical(finish(tmp_path), undisturbed)
+
+
+def test_training_from_disk_that_is_killed_goes_on_with_the_examples_there(tmp_path: Path) -> None:
+    left_alone, killed = tmp_path / "left alone", tmp_path / "killed"
+    assert start(left_alone, "--disk").wait() == 0
+    assert start(killed, "--disk", "--die-in-write", "20").wait() == -signal.SIGKILL
+    assert (killed / "checkpoints" / "examples" / "train").exists()
+    assert start(killed, "--disk").wait() == 0
+    first, second = (dict(np.load(folder / "weights.npz")) for folder in (left_alone, killed))
+    assert_identical(first, second)
+    assert not (killed / "checkpoints").exists()
 
 
 def test_two_replicas_train_and_resume_to_the_same_weights(tmp_path: Path) -> None:

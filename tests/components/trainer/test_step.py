@@ -14,16 +14,37 @@ import pytest
 TOLERANCE = {"float32": 1e-6, "mixed_float16": 1e-3, "mixed_bfloat16": 3e-2}
 
 
-@pytest.mark.parametrize("replicas", [1, 2, 3])
-def test_step_equals_one_large_batch_on_one_device(replicas: int) -> None:
-    command = [sys.executable, "-m", "tests.components.trainer.reference", str(replicas)]
+DIVISIONS = [("replicas", 1), ("replicas", 2), ("replicas", 3), ("workers", 2)]
+
+
+def compare(division: tuple[str, int], cases: str) -> dict[str, float]:
+    kind, count = division
+    command = [sys.executable, "-m", "tests.components.trainer.reference", f"--{kind}", str(count), "--cases", cases]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr
-    differences = json.loads(done.stdout)
-    assert len(differences) == 20
+    return json.loads(done.stdout)
+
+
+def assert_equal(differences: dict[str, float]) -> None:
     for case, difference in differences.items():
         if case.startswith("NaN skipped"):
             assert difference == 0, f"{case}: not what it is without that step"
         else:
             [policy] = [policy for policy in TOLERANCE if policy in case]
             assert difference <= TOLERANCE[policy], case
+
+
+@pytest.mark.parametrize("division", DIVISIONS, ids=str)
+def test_step_equals_one_large_batch_on_one_device(division: tuple[str, int]) -> None:
+    differences = compare(division, "some")
+    assert len(differences) == 20
+    assert_equal(differences)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("division", DIVISIONS, ids=str)
+def test_every_optimizer_clip_and_precision_equals_one_large_batch(division: tuple[str, int]) -> None:
+    differences = compare(division, "all")
+    assert len(differences) == 3 * 4 * 3 * 2 * 2 + 2
+    assert_equal(differences)

@@ -1,0 +1,83 @@
+"""A training over two hosts: `slipway run` on the first, `slipway worker` on the other (here both on this machine)."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.conftest import REPOSITORY, SLIPWAY, Project
+from tests.end_to_end.test_regression import make_line
+
+SETTINGS = ("--set", "trainer.strategy=multi_worker", "--set", "trainer.epochs=60")
+
+
+def free_addresses() -> list[str]:
+    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
+    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+@contextlib.contextmanager
+def started(project: Project, verb: str, addresses: list[str], index: int) -> Iterator[subprocess.Popen[str]]:
+    config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    command = [*SLIPWAY, verb, str(project.folder), "--root", str(project.root), *SETTINGS]
+    environment = os.environ | {"TF_CONFIG": json.dumps(config)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=environment
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def training_process(parent: int) -> int:
+    """The process that `parent` trains in."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    [found] = [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+    return int(found)
+
+
+def wait_for_checkpoint(project: Project, chief: subprocess.Popen[str]) -> None:
+    while not list(project.root.glob("artifacts/*/Trainer/.checkpoints/*/step-*")):
+        assert chief.poll() is None, chief.communicate()[0]
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return make_line(tmp_path_factory)
+
+
+def test_a_worker_that_is_killed_comes_back_and_the_run_ends_well(line: Project) -> None:
+    addresses = free_addresses()
+    with started(line, "worker", addresses, 1) as worker, started(line, "run", addresses, 0) as chief:
+        wait_for_checkpoint(line, chief)
+        os.kill(training_process(worker.pid), signal.SIGKILL)
+        said_by_chief, said_by_worker = chief.communicate(timeout=240)[0], worker.communicate(timeout=240)[0]
+    assert chief.returncode == 0, said_by_chief
+    assert worker.returncode == 0, said_by_worker
+    assert "Going on from the last checkpoint (restart 1 of 3)" in said_by_chief
+    assert "Worker 1 was killed by SIGKILL." in said_by_worker
+    assert line.show()["metrics"]["mean_absolute_error"] < 0.1
+
+
+def test_the_pipeline_does_not_run_on_a_host_that_is_not_the_chief(line: Project) -> None:
+    with started(line, "run", ["one:2001", "two:2001"], 1) as refused:
+        assert "Start `slipway worker PIPELINE` here." in " ".join(refused.communicate()[0].split())
+    assert refused.returncode == 2
+
+
+def test_a_worker_of_a_pipeline_for_one_host_is_refused(line: Project) -> None:
+    done = line.slipway("worker", str(line.folder))
+    assert done.returncode == 2
+    assert "the strategy is auto" in " ".join(done.stderr.split())
