@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from components.trainer.worker_error import WorkerError
-from tests.components.trainer.small_training import CLASSES, X, train, write
+from tests.components.trainer.small_training import CLASSES, KEYS, X, train, write
 from tests.components.trainer.test_resume import assert_identical, start
 
 TWO = ("--workers", "2")
@@ -103,7 +103,7 @@ def build_model(inputs_spec, hp):
 
 
 def test_the_component_trains_in_two_processes_and_exports_once(tmp_path: Path) -> None:
-    data = write(tmp_path, CLASSES, X)
+    data = write(tmp_path, CLASSES, X, KEYS)
     two = train(tmp_path / "two", data, SOFTMAX, task="multiclass", epochs=3, strategy="multi_worker", workers=2)
     one = train(tmp_path / "one", data, SOFTMAX, task="multiclass", epochs=3)
     for first, second in zip(two.weights(), one.weights(), strict=True):
@@ -114,7 +114,7 @@ def test_the_component_trains_in_two_processes_and_exports_once(tmp_path: Path) 
 
 
 def test_an_error_in_the_users_code_is_raised_with_their_line(tmp_path: Path) -> None:
-    data = write(tmp_path, CLASSES, X)
+    data = write(tmp_path, CLASSES, X, KEYS)
     with pytest.raises(WorkerError, match="ZeroDivisionError") as caught:
         train(tmp_path / "raises", data, RAISES, task="multiclass", strategy="multi_worker", workers=2)
-    assert [frame.name for frame in caught.value.frames if frame.filename.endswith("model.py")] == ["build_model"]
+    assert caught.value.frames[-1].name == "build_model"
