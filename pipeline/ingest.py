@@ -32,16 +32,20 @@ def example_gen(config: Config) -> BaseComponent:
     ).with_id("ExampleGen")
 
 
-def _check_first_record(config: Config) -> None:
-    """Label and weight are features of the first record; what a header tells of the other formats."""
+def first_record(config: Config) -> tf.train.Example:
+    """The first record of data that is TFRecords; raises InputError where it is no tf.Example."""
     [file, *_] = sources.resolve_files(checks.data_patterns(config)[0])
     compression = "GZIP" if file.endswith(".gz") else ""
     try:
         [record] = tf.data.TFRecordDataset(file, compression).take(1).as_numpy_iterator()
-        example = tf.train.Example.FromString(record)
+        return tf.train.Example.FromString(record)
     except (ValueError, DecodeError, tf.errors.DataLossError):
         raise InputError(f"{file} does not begin with a tf.Example; expected TFRecords of tf.Example.") from None
-    names = sorted(example.features.feature)
+
+
+def _check_first_record(config: Config) -> None:
+    """Label and weight are features of the first record; what a header tells of the other formats."""
+    names = sorted(first_record(config).features.feature)
     sources.check_column("label", config.data.label_feature, names)
     if config.data.weight:
         sources.check_column("weight", config.data.weight, names)

@@ -1,16 +1,54 @@
 """From a SavedModel's `transformed` signature to TFLite files."""
 
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from components.dataset import AnySplit
+from lineage.outcome import InputError
 
 SIGNATURE = "transformed"
 Representative = Callable[[], Iterator[dict[str, NDArray[Any]]]]
+
+
+@contextlib.contextmanager
+def told_in_a_sentence(inputs: Mapping[str, tf.TensorSpec]) -> Iterator[None]:
+    """While entered, a failure of the converter is an InputError, as is a model that it cannot quantize anyway.
+
+    Args:
+      inputs: What the model takes, `[batch, ...]`.
+    """
+    text = sorted(name for name, spec in inputs.items() if spec.dtype == tf.string)
+    if text:
+        raise InputError(
+            f"The model takes text, {', '.join(text)}, expected numbers: a quantized TFLite model takes nothing else. "
+            "Make numbers of text in preprocessing_fn (tft.compute_and_apply_vocabulary)."
+        )
+    try:
+        yield
+    except (ConverterError, RuntimeError, ValueError) as error:
+        raise InputError(f"TFLite cannot convert the model: {_reason(error)}.{_advice(inputs)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Of `<unknown>:0: error: loc(callsite(...)): 'tf.Op' op requires ...` and many more lines: what op requires what."""
+    first = next(iter(str(error).splitlines()), type(error).__name__)
+    return first.rsplit("): ", 1)[-1].rstrip(".")
+
+
+def _advice(inputs: Mapping[str, tf.TensorSpec]) -> str:
+    lists = sorted(name for name, spec in inputs.items() if not spec.shape[1:].is_fully_defined())
+    if not lists:
+        return ""
+    return (
+        f" Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to "
+        "know how many: pad to a fixed number in preprocessing_fn."
+    )
 
 
 def to_float(saved_model: str) -> bytes:

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
@@ -31,12 +32,14 @@ class Executor(BaseExecutor):
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
         with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:  # its files are read on when it has gone
-            train, test = _splits(input_dict, exec_properties["label"], exec_properties.get("weight"), Path(folder))
-        representative = convert.representative(
-            train, exec_properties["representative_examples"], exec_properties["seed"]
-        )
-        quantized = convert.to_int8(saved_model, representative)
-        float_model = convert.to_float(saved_model)
+            label, weight = exec_properties["label"], exec_properties.get("weight")
+            inputs, train, test = _read(input_dict, label, weight, Path(folder))
+        with convert.told_in_a_sentence(inputs):
+            representative = convert.representative(
+                train, exec_properties["representative_examples"], exec_properties["seed"]
+            )
+            quantized = convert.to_int8(saved_model, representative)
+            float_model = convert.to_float(saved_model)
 
         record = compare.compare(
             TFLite(float_model),
@@ -55,13 +58,14 @@ class Executor(BaseExecutor):
         Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
 
 
-def _splits(
+def _read(
     input_dict: dict[str, list[Artifact]], label: str, weight: str | None, folder: Path
-) -> tuple[dataset.AnySplit, dataset.AnySplit]:
+) -> tuple[dict[str, tf.TensorSpec], dataset.AnySplit, dataset.AnySplit]:
+    """The model's inputs, and the splits train and test."""
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     examples = input_dict["examples"]
     spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
     spec = dataset.with_image_sizes(spec, examples)
     cache = dataset.Cache(folder, dataset.available_memory() // _SHARE)
     train, test = (dataset.read_split(examples, split, spec, label, weight, cache) for split in ("train", "test"))
-    return train, test
+    return dataset.input_specs(spec, label, weight), train, test

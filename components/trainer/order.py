@@ -57,7 +57,8 @@ class Order:
             return positions, count
         epoch = step // self.steps_per_epoch
         if self.blocks is not None:
-            return tf.numpy_function(self.rows_in_blocks, [positions, epoch], tf.int64), count
+            numbers = tf.numpy_function(self.rows_in_blocks, [positions, epoch], tf.int64)
+            return tf.ensure_shape(numbers, [None]), count
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         last = tf.constant(self.examples - 1, tf.int64)
         return tf.random.experimental.index_shuffle(positions, seed, last), count

@@ -101,7 +101,8 @@ def model(folder: Path, built: keras.Model, *features: str) -> Given:
     spec = dict(dataset.raw_spec(text_format.Parse("".join(features), schema_pb2.Schema())))
     spec.pop(LABEL, None)
     inputs = dataset.input_specs(spec, LABEL)
-    call(built, {name: tf.zeros([1, *shape.shape[1:]], shape.dtype) for name, shape in inputs.items()})  # builds it
+    shapes = {name: [1, *(size or 1 for size in spec.shape[1:])] for name, spec in inputs.items()}
+    call(built, {name: tf.zeros(shapes[name], inputs[name].dtype) for name in inputs})  # builds it
     export(built, str(folder / "Format-Serving"), inputs=inputs, spec=spec, raw_spec=spec, transform=None)
     return Given(Model, str(folder))
 

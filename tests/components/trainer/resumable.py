@@ -1,6 +1,6 @@
 """A training that can be killed: `python -m tests.components.trainer.resumable FOLDER` trains, continuing from the
 checkpoints in FOLDER, and leaves the weights as FOLDER/weights.npz. With `--die-in-write N` it kills itself (-9) in the
-middle of its N-th write of a file of a checkpoint.
+middle of its N-th write of a file of a checkpoint; with `--disk` its examples are on disk.
 
 Everything that a resume can get wrong is in the model: dropout and augmentation seeds, batch statistics, a schedule,
 momentum, early stopping.
@@ -19,13 +19,15 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from components.dataset import Split
+from components.dataset import AnySplit, DiskSplit, Split
+from components.dataset.disk import is_written
 from components.trainer import checkpoint
 from components.trainer.cluster import Cluster, of_chief
 from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
 from components.trainer.train import Training, train
+from tests.components.dataset.columns import on_disk
 
 ROWS = 203
 
@@ -60,6 +62,15 @@ def split(name: str, seed: int) -> Split:
     return Split(name, {"image": tf.constant(images)}, tf.constant(labels))
 
 
+def held_on_disk(split: Split, folder: Path) -> DiskSplit:
+    """The split on disk, as it was left there if it was, in windows of ten rows."""
+    return (
+        DiskSplit(split.name, folder, 8000)
+        if is_written(folder)
+        else on_disk(split, folder, block_rows=10, memory=8000)
+    )
+
+
 def die_in_write(number: int) -> None:
     """Kills the process when the file of that write is there but not yet renamed."""
     written = [0]
@@ -74,9 +85,9 @@ def die_in_write(number: int) -> None:
 
 def work(cluster: Cluster | None, argument: str) -> None:
     """Trains to the end, if it is let; as one of the processes of a cluster, or alone."""
-    folder, write, replicas = (
+    folder, write, replicas, disk = (
         Path(json.loads(argument)["folder"]),
-        *map(json.loads(argument).get, ("write", "replicas")),
+        *map(json.loads(argument).get, ("write", "replicas", "disk")),
     )
     if cluster is not None:
         (folder / f"worker-{cluster.index}.pid").write_text(str(os.getpid()))
@@ -95,7 +106,10 @@ def work(cluster: Cluster | None, argument: str) -> None:
     strategy = make_strategy(settings, cluster)
     module = SimpleNamespace(build_model=build_model, optimizer=optimizer)
     inputs = {"image": tf.TensorSpec([None, 6, 6, 1], tf.float32, name="image")}
-    training = Training(module, inputs, "multiclass", settings, split("train", 0), split("eval", 1))  # type: ignore[arg-type]
+    splits: list[AnySplit] = [split("train", 0), split("eval", 1)]
+    if disk:
+        splits = [held_on_disk(each, folder / "checkpoints" / "examples" / each.name) for each in splits]
+    training = Training(module, inputs, "multiclass", settings, *splits)  # type: ignore[arg-type]
     print("training", flush=True)
     trained, record = train(training, strategy, folder / "checkpoints", str(folder))
     if cluster is not None and not cluster.is_chief:
@@ -120,6 +134,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("--die-in-write", type=int, default=0, dest="write")
     parser.add_argument("--replicas", type=int, default=1)
+    parser.add_argument("--disk", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--restarts", type=int, default=3)
     main(**vars(parser.parse_args()))

@@ -8,6 +8,8 @@ from typing import Any
 import h5py
 import numpy as np
 import tensorflow as tf
+import tfx.v1 as tfx
+from tfx.types.standard_artifacts import Model, TransformGraph
 
 from components import user_code
 from components.trainer.component import Trainer
@@ -30,6 +32,7 @@ class Trained:
     model_run: Path
     record: TrainingRecord
     saved_model: Any
+    model: Given
 
     def predict(self, **features: Any) -> np.ndarray:
         """`serving_default` on raw features."""
@@ -88,7 +91,28 @@ def train(
     record = TrainingRecord.load(ran.uri("model_run"))
     assert record is not None
     model = tf.saved_model.load(str(Path(ran.uri("model"), "Format-Serving")))
-    return Trained(Path(ran.uri("model_run")), record, model)
+    return Trained(Path(ran.uri("model_run")), record, model, Given(Model, ran.uri("model")))
+
+
+def transform(root: Path, data: dict[str, Given], source: str) -> dict[str, Given]:
+    """The Trainer's inputs after the Transform of the user's file `source`."""
+    module = root / "preprocessing.py"
+    module.write_text(f"import keras\nfrom keras import layers\n{source}")
+
+    def component(**channels: Any) -> tfx.components.Transform:
+        return tfx.components.Transform(
+            preprocessing_fn="components.transform.preprocessing_fn",
+            custom_config={"module_file": str(module)},
+            disable_statistics=True,
+            **channels,
+        )
+
+    ran = run_component(root, component, data)
+    return {
+        "examples": dataclasses.replace(data["examples"], uri=ran.uri("transformed_examples")),
+        "schema": data["schema"],
+        "transform_graph": Given(TransformGraph, ran.uri("transform_graph")),
+    }
 
 
 def write(folder: Path, splits: dict[str, small_data.Columns], *features: str) -> dict[str, Given]:

@@ -1,6 +1,5 @@
 """Claims about the three signatures of the exported model, without and with a real Transform before it."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
-import tfx.v1 as tfx
-from tfx.types.standard_artifacts import TransformGraph
 
 from tests.components.small_data import LABEL, SPLITS, fixed, optional, serialized, softmax
-from tests.components.trainer.small_training import CLASSES, KEYS, Trained, X, train, write
-from tests.tfx_harness import Given, run_component
+from tests.components.trainer.small_training import CLASSES, KEYS, Trained, X, train, transform, write
+from tests.tfx_harness import Given
 
 POSITIONAL = """
 def build_model(inputs_spec, hp):
@@ -124,23 +121,7 @@ def transformed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Giv
         optional("seats", "INT"),
         fixed("x", "FLOAT", 2),
     ]
-    data = write(root / "raw", TRIPS, *columns, KEYS)
-    (root / "model.py").write_text(f"import keras\nfrom keras import layers\n{WITH_TRANSFORM}")
-
-    def transform(**channels: Any) -> tfx.components.Transform:
-        return tfx.components.Transform(
-            preprocessing_fn="components.transform.preprocessing_fn",
-            custom_config={"module_file": str(root / "model.py")},
-            disable_statistics=True,
-            **channels,
-        )
-
-    ran = run_component(root, transform, data)
-    given = {
-        "examples": dataclasses.replace(data["examples"], uri=ran.uri("transformed_examples")),
-        "schema": data["schema"],
-        "transform_graph": Given(TransformGraph, ran.uri("transform_graph")),
-    }
+    given = transform(root, write(root / "raw", TRIPS, *columns, KEYS), WITH_TRANSFORM)
     return given, train(root, given, WITH_TRANSFORM, task="binary", epochs=3)
 
 
