@@ -148,7 +148,7 @@ def cases() -> list[Case]:
     plain = [Case(optimizer) for optimizer in OPTIMIZERS]
     clipped = [Case("sgd+momentum", clip) for clip in CLIPS if clip != "no clip"]
     mixed = [Case("adam", "norm", policy) for policy in ("mixed_bfloat16", "mixed_float16")]
-    return [*plain, *clipped, *mixed, Case("sgd+momentum", weighted=True), Case("adam", lookup=True)]
+    return [*plain, *clipped, *mixed, Case("sgd+momentum", weighted=True), Case("adamw+ema+schedule", lookup=True)]
 
 
 def all_cases() -> list[Case]:
