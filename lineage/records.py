@@ -62,7 +62,8 @@ class TrainingRecord(Record):
     """Curves of one training; in the Trainer's `model_run` artifact (type ModelRun).
 
     `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch; `bytes_by_device` a device of
-    the chief's process (`GPU:0`) to the bytes of weights and slots on it.
+    the chief's process (`GPU:0`) to the bytes of weights and slots on it. `warm_start` is the file or folder of the
+    weights that the training began with, empty where it began with random ones.
     """
 
     FILE_NAME = "training.json"
@@ -72,6 +73,7 @@ class TrainingRecord(Record):
     examples_per_second: float
     history: dict[str, list[float]]
     bytes_by_device: dict[str, int] = {}
+    warm_start: str = ""
 
 
 class Slice(Part):

@@ -1,6 +1,7 @@
 """From the config to the TFX pipeline: which nodes there are and how they are wired."""
 
 from pathlib import Path
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 import tfx.v1 as tfx
@@ -20,10 +21,13 @@ from components.quantizer.component import Quantizer
 from components.schema_importer import curated
 from components.schema_importer.component import SchemaImporter
 from components.trainer.component import Trainer
+from components.trainer.latest_blessed import LatestBlessedStrategy
+from components.trainer.settings import LATEST_BLESSED, TrainerSettings
 from lineage.store import database, pipeline_root
 from pipeline.config import Config
-from pipeline.fingerprint import code_fingerprint
+from pipeline.fingerprint import code_fingerprint, warm_start_fingerprint
 from pipeline.ingest import example_gen
+from pipeline.statistics import statistics_gen
 
 # The DirectRunner would look for a Prism binary to download; and TFX would build a source distribution a node.
 _LOCAL_BEAM = [
@@ -44,7 +48,7 @@ def build(config: Config, root: Path) -> tfx.dsl.Pipeline:
     """
     ingest = example_gen(config)
     examples = ingest.outputs["examples"]
-    statistics = tfx.components.StatisticsGen(examples=examples)
+    statistics = statistics_gen(config, examples)
     schema = _schema(config, statistics)
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
@@ -105,7 +109,8 @@ def _model_nodes(
     gate: BaseComponent,
     transform: BaseComponent | None,
 ) -> list[BaseNode]:
-    """Trainer and all below."""
+    """Trainer and all below, and what it begins with."""
+    settings = _settings(config)
     shown = {
         "examples": transform.outputs["transformed_examples"] if transform else examples,
         "schema": schema.outputs["schema"],
@@ -114,11 +119,14 @@ def _model_nodes(
         "label": config.data.label_feature,
         "weight": config.data.weight,
     }
+    trained = {**shown, "module_fingerprint": code_fingerprint(config, *user_code.HOOKS)}
+    base_model = _base_model(trained, settings) if settings.warm_start == LATEST_BLESSED else None
     trainer = Trainer(
-        **shown,
+        **trained,
         module_file=str(config.resolve(config.model)),
-        module_fingerprint=code_fingerprint(config, *user_code.HOOKS),
-        settings=config.trainer,
+        base_model=base_model.outputs["model"] if base_model else None,
+        settings=settings,
+        warm_start_fingerprint=warm_start_fingerprint(config),
     )
     trainer.add_upstream_node(gate)
     model = trainer.outputs["model"]
@@ -151,7 +159,27 @@ def _model_nodes(
         destination=str(config.destination(root)),
         keep=config.serving.keep,
     )
-    return [trainer, baseline, evaluator, quantizer, infra_validator, pusher]
+    above = [base_model] if base_model else []
+    return [*above, trainer, baseline, evaluator, quantizer, infra_validator, pusher]
+
+
+def _base_model(trained: dict[str, Any], settings: TrainerSettings) -> BaseNode:
+    """The model that a training of these inputs and properties begins with."""
+    channels = {name: given for name, given in trained.items() if isinstance(given, tfx.types.BaseChannel)}
+    properties = {name: given or "" for name, given in trained.items() if name not in channels}
+    return tfx.dsl.Resolver(
+        strategy_class=LatestBlessedStrategy,
+        config={"properties": {**properties, "settings": settings.model_dump_json()}},
+        **channels,
+        model=tfx.dsl.Channel(type=Model),
+        model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+    ).with_id("BaseModel")
+
+
+def _settings(config: Config) -> TrainerSettings:
+    """With the absolute path of the weights that the training begins with."""
+    path = config.trainer.warm_start_path
+    return config.trainer.model_copy(update={"warm_start": str(config.resolve(path))}) if path else config.trainer
 
 
 def _eval_config(config: Config) -> tfma.EvalConfig:

@@ -8,12 +8,15 @@ import gzip
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tensorflow_metadata.proto.v0 import schema_pb2
+
 from components import user_code
 from components.data_gate.allowed import check_allowed
 from components.evaluator.metrics import check_bounds
 from components.example_gen import sources
 from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
+from components.trainer import weights_file
 from components.trainer.cluster import of_chief
 from lineage.outcome import InputError
 from pipeline.config import Config
@@ -30,15 +33,20 @@ def check_code(config: Config) -> None:
 
 
 def check_schema(config: Config) -> None:
-    """The curated schema is there and can be parsed."""
-    if config.schema_file:
-        curated.read_schema(str(config.resolve(config.schema_file)))
+    """The curated schema is there, can be parsed, and has no sparse features."""
+    schema = _curated_schema(config)
+    sparse = [feature.name for feature in schema.sparse_feature] if schema else []
+    if sparse:
+        raise InputError(
+            f"{config.schema_file} has the sparse_feature {', '.join(sparse)}; expected tensors and lists of values. "
+            "Leave the sparse_feature out; preprocessing_fn can make a tensor of its lists."
+        )
 
 
 def check_label(config: Config) -> None:
     """The curated schema has the label, and the weight if there is one."""
-    if config.schema_file:
-        schema = curated.read_schema(str(config.resolve(config.schema_file)))
+    schema = _curated_schema(config)
+    if schema:
         features = [feature.name for feature in schema.feature]
         sources.check_column("label", config.data.label_feature, features)
         if config.data.weight:
@@ -68,6 +76,12 @@ def check_cluster(config: Config) -> None:
     """The processes of `multi_worker` are known, and this one is their chief."""
     if config.trainer.strategy == "multi_worker":
         of_chief(config.trainer.workers)
+
+
+def check_warm_start(config: Config) -> None:
+    """The weights to begin with are there."""
+    if config.trainer.warm_start_path:
+        weights_file.find(str(config.resolve(config.trainer.warm_start_path)))
 
 
 def check_data(config: Config) -> None:
@@ -112,6 +126,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_metrics,
     check_data_gate,
     check_cluster,
+    check_warm_start,
     check_data,
     check_label,
     check_text,
@@ -157,14 +172,18 @@ def _model_file(config: Config) -> Path:
 
 
 def _text_columns(config: Config) -> list[str]:
-    if config.data.format == "tfrecord":
-        return []
-    columns = _columns(config)
-    if config.schema_file:  # the Trainer reads the columns that the schema has, by the types that it gives
-        schema = curated.read_schema(str(config.resolve(config.schema_file)))
+    columns = {} if config.data.format == "tfrecord" else _columns(config)
+    apart = _apart(config.data)
+    schema = _curated_schema(config)
+    if schema:  # the Trainer reads the columns that the schema has, by the types that it gives
         columns = {feature.name: columns[feature.name] for feature in schema.feature if feature.name in columns}
         columns |= {name: ColumnType(kind) for name, kind in curated.column_types(schema).items()}
-    return [name for name, kind in columns.items() if kind is ColumnType.STRING and name not in _apart(config.data)]
+        apart += [feature.name for feature in schema.feature if feature.HasField("image_domain")]
+    return [name for name, kind in columns.items() if kind is ColumnType.STRING and name not in apart]
+
+
+def _curated_schema(config: Config) -> schema_pb2.Schema | None:
+    return curated.read_schema(str(config.resolve(config.schema_file))) if config.schema_file else None
 
 
 def _columns(config: Config) -> dict[str, ColumnType]:

@@ -8,6 +8,7 @@ from components import user_code
 from components.example_gen import sources
 from components.example_gen.fingerprint import files_fingerprint
 from components.schema_importer import curated
+from components.trainer import weights_file
 from pipeline.checks import data_patterns
 from pipeline.config import Config
 
@@ -18,6 +19,7 @@ def run_fingerprint(config: Config) -> str:
         "config": config.to_yaml(),
         "code": code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS),
         "schema": curated.fingerprint(str(config.resolve(config.schema_file))) if config.schema_file else "",
+        "weights": warm_start_fingerprint(config),
         "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
         "version": importlib.metadata.version("slipway"),
     }
@@ -27,3 +29,9 @@ def run_fingerprint(config: Config) -> str:
 def code_fingerprint(config: Config, *functions: str) -> str:
     """SHA-256 (hex) of the source that these functions of the user's file reach."""
     return user_code.fingerprint(str(config.resolve(config.model)), functions)
+
+
+def warm_start_fingerprint(config: Config) -> str | None:
+    """SHA-256 (hex) of the weights at the path that the training begins with, if it begins with one."""
+    path = config.trainer.warm_start_path
+    return weights_file.fingerprint(str(config.resolve(path))) if path else None

@@ -20,11 +20,16 @@ class BaselineStrategy(ResolverStrategy):
     ) -> dict[str, list[Artifact]]:
         """A pure function of the candidate, so that a cached candidate meets the same baseline again."""
         candidates = input_dict["candidate"]
-        blessings = {
-            blessing.get_int_custom_property("current_model_id"): blessing
-            for blessing in input_dict["model_blessing"]
-            if blessing.get_int_custom_property("blessed") == 1
-        }
+        blessings = blessings_by_model(input_dict["model_blessing"])
         older = [m for m in input_dict["model"] if m.id in blessings and all(m.id < c.id for c in candidates)]
         latest = sorted(older, key=lambda model: model.id)[-1:]
         return {"candidate": candidates, "model": latest, "model_blessing": [blessings[m.id] for m in latest]}
+
+
+def blessings_by_model(blessings: list[Artifact]) -> dict[int, Artifact]:
+    """Those of the Evaluator's verdicts that bless, by the id of the model."""
+    return {
+        blessing.get_int_custom_property("current_model_id"): blessing
+        for blessing in blessings
+        if blessing.get_int_custom_property("blessed") == 1
+    }

@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -39,11 +39,22 @@ def mark_part(variable: keras.Variable, parts: int) -> None:
 
 def whole_weights(model: keras.Model) -> list[Any]:
     """The weights as the same model has them that was built of ordinary layers: parts are put together."""
-    return [*_joined(iter(model.weights))]
+    return [
+        np.concatenate([part.numpy() for part in parts], axis=-1) if len(parts) > 1 else parts[0].numpy()
+        for parts in _parts_of_weights(model)
+    ]
 
 
-def _joined(variables: Iterator[Any]) -> Iterator[Any]:
+def set_whole_weights(model: keras.Model, weights: Sequence[Any]) -> None:
+    """Sets the weights to those of the same model that was built of ordinary layers: they are cut into the parts."""
+    for parts, whole in zip(_parts_of_weights(model), weights, strict=True):
+        ends = np.cumsum([part.shape[-1] for part in parts[:-1]], dtype=int) if len(parts) > 1 else None
+        values = [whole] if ends is None else np.split(whole, ends, axis=-1)
+        for part, value in zip(parts, values, strict=True):
+            part.assign(value)
+
+
+def _parts_of_weights(model: keras.Model) -> Iterator[list[Any]]:
+    variables = iter(model.weights)
     for variable in variables:
-        others = itertools.islice(variables, getattr(variable, "parts", 1) - 1)
-        parts = [part.numpy() for part in (variable, *others)]
-        yield np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+        yield [variable, *itertools.islice(variables, getattr(variable, "parts", 1) - 1)]

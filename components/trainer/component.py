@@ -17,6 +17,7 @@ class TrainerSpec(ComponentSpec):
         "examples": ChannelParameter(type=Examples),
         "schema": ChannelParameter(type=Schema),
         "transform_graph": ChannelParameter(type=TransformGraph, optional=True),
+        "base_model": ChannelParameter(type=Model, optional=True),
     }
     OUTPUTS = {
         "model": ChannelParameter(type=Model),
@@ -29,6 +30,7 @@ class TrainerSpec(ComponentSpec):
         "label": ExecutionParameter(type=str),
         "weight": ExecutionParameter(type=str, optional=True),
         "settings": ExecutionParameter(type=str),
+        "warm_start_fingerprint": ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -41,6 +43,10 @@ class Trainer(BaseComponent):
     `transformed`. Output `model_run` holds TensorBoard logs, the best and the last checkpoint and a TrainingRecord.
 
     Where there is a `weight`, examples count by that feature in losses and metrics; it is no input of the model.
+
+    The training begins with the weights of `base_model` where there is one, such as the model that a Resolver with the
+    LatestBlessedStrategy gives, or with those at the path `settings.warm_start`, of which `warm_start_fingerprint` is
+    what `weights_file.fingerprint` says.
 
     Example:
       >>> trainer = Trainer(
@@ -69,13 +75,16 @@ class Trainer(BaseComponent):
         label: str,
         weight: str | None = None,
         transform_graph: tfx.types.BaseChannel | None = None,
+        base_model: tfx.types.BaseChannel | None = None,
         settings: TrainerSettings | None = None,
+        warm_start_fingerprint: str | None = None,
     ):
         super().__init__(
             spec=TrainerSpec(
                 examples=examples,
                 schema=schema,
                 transform_graph=transform_graph,
+                base_model=base_model,
                 model=tfx.dsl.Channel(type=Model),
                 model_run=tfx.dsl.Channel(type=ModelRun),
                 module_file=module_file,
@@ -84,5 +93,6 @@ class Trainer(BaseComponent):
                 label=label,
                 weight=weight,
                 settings=(settings or TrainerSettings()).model_dump_json(),
+                warm_start_fingerprint=warm_start_fingerprint,
             )
         )

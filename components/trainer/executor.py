@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,18 @@ from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import json_utils, path_utils
 
 from components import dataset, user_code
+from components.trainer import weights_file
 from components.trainer.announcement import announced
 from components.trainer.cache import cache_of, remove_examples
 from components.trainer.cluster import Cluster, of_chief
 from components.trainer.export import export
+from components.trainer.latest_blessed import BASE_MODEL
 from components.trainer.processes import train_in_processes
-from components.trainer.settings import TrainerSettings
+from components.trainer.settings import LATEST_BLESSED, TrainerSettings
 from components.trainer.strategy import make_strategy
 from components.trainer.train import Training, train
+
+log = logging.getLogger("slipway.trainer")
 
 
 class Executor(BaseExecutor):
@@ -73,12 +78,15 @@ def fit(cluster: Cluster | None, work: str) -> None:
     splits = [dataset.read_split(examples, split, spec, label, weight, where) for split, where in caches.items()]
     for split in splits:
         split.check_finite()
+    train_split, validation = splits
     training = Training(
         user_code.load(exec_properties["module_file"]),
         dataset.input_specs(spec, label, weight),
         exec_properties["task"],
         settings,
-        *splits,
+        train_split,
+        validation,
+        _warm_start(settings, input_dict),
     )
     trained, record = train(training, strategy, checkpoint_folder, model_run)
     if cluster is not None and not cluster.is_chief:
@@ -92,6 +100,15 @@ def fit(cluster: Cluster | None, work: str) -> None:
         raw_spec={n: feature for n, feature in dataset.raw_spec(schema).items() if n not in (label, weight)},
         transform=transform,
     )
+
+
+def _warm_start(settings: TrainerSettings, input_dict: dict[str, list[Artifact]]) -> Path | None:
+    """Where the weights lie that the training begins with."""
+    if input_dict.get(BASE_MODEL):
+        return Path(path_utils.serving_model_path(get_single_instance(input_dict[BASE_MODEL]).uri))
+    if settings.warm_start == LATEST_BLESSED:
+        log.info("There is no blessed model yet to begin with: the training starts from scratch.")
+    return weights_file.find(settings.warm_start_path) if settings.warm_start_path else None
 
 
 def _checkpoint_folder(model_run: str, input_dict: dict[str, list[Artifact]], exec_properties: dict[str, Any]) -> Path:

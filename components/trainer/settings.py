@@ -8,6 +8,8 @@ from typing import Literal
 import pydantic
 from pydantic import Field, PositiveFloat, PositiveInt
 
+LATEST_BLESSED = "latest_blessed"
+
 
 class CheckpointSettings(pydantic.BaseModel):
     """When the state of the training is written, besides after each epoch and on SIGTERM."""
@@ -83,6 +85,11 @@ class TrainerSettings(pydantic.BaseModel):
     cache_memory_mb: PositiveInt = Field(
         default=256, description="MiB of memory for what is being read of examples on disk; more mix better."
     )
+    warm_start: str | None = Field(
+        default=None,
+        description="Weights to begin with: latest_blessed, those of the latest blessed model, or a path to a "
+        ".weights.h5 or .keras file, an output folder of a Trainer, or a pushed version. All of them have to fit.",
+    )
     checkpoint: CheckpointSettings = Field(
         default=CheckpointSettings(), description="When the state is written, so that a killed training goes on."
     )
@@ -90,6 +97,11 @@ class TrainerSettings(pydantic.BaseModel):
     hyperparameters: dict[str, int | float | str | bool] = Field(
         default={}, description="Passed to the functions of model.py as `hp`."
     )
+
+    @property
+    def warm_start_path(self) -> str | None:
+        """The path that `warm_start` is, where it is one."""
+        return None if self.warm_start == LATEST_BLESSED else self.warm_start
 
     @pydantic.model_validator(mode="after")
     def _one_clip(self) -> "TrainerSettings":

@@ -56,6 +56,29 @@ def test_each_gate_stands_before_all_that_follows_it(tmp_path: Path) -> None:
         assert gate in upstream(ir, below)
 
 
+def parameters(ir: pipeline_pb2.Pipeline, node: str) -> dict[str, str]:
+    [found] = [one.pipeline_node for one in ir.nodes if one.pipeline_node.node_info.id == node]
+    return {name: value.field_value.string_value for name, value in found.parameters.parameters.items()}
+
+
+def test_the_latest_blessed_model_is_resolved_before_the_trainer(tmp_path: Path) -> None:
+    ir = compiled(project(tmp_path, CSV, more="trainer: {warm_start: latest_blessed}"))
+    assert "BaseModel" in upstream(ir, "Trainer")
+    assert "warm_start_fingerprint" not in parameters(ir, "Trainer")
+
+
+def test_the_trainer_knows_weights_at_a_path_by_their_contents(tmp_path: Path) -> None:
+    def found(contents: bytes) -> dict[str, str]:
+        (tmp_path / "a.weights.h5").write_bytes(contents)
+        return parameters(compiled(project(tmp_path, CSV, more="trainer: {warm_start: a.weights.h5}")), "Trainer")
+
+    first, second = found(b"1"), found(b"2")
+    assert str(tmp_path / "a.weights.h5") in first["settings"]
+    assert first["settings"] == second["settings"]
+    assert first["warm_start_fingerprint"] != second["warm_start_fingerprint"]
+    assert found(b"1") == first
+
+
 def test_data_that_is_split_already_keeps_its_splits(tmp_path: Path) -> None:
     splits = "{train: 'train/*', eval: 'eval/*', test: 'test/*'}"
     ir = compiled(project(tmp_path, f"{{format: csv, path: d, label: y, splits: {splits}}}"))
@@ -92,3 +115,23 @@ def test_records_without_the_label_are_refused_before_anything_runs(tmp_path: Pa
     project(tmp_path, "{format: tfrecord, path: a.tfrecord, label: y}")
     with pytest.raises(InputError, match=r"'y' is not a column .* x"):
         compiled(tmp_path)
+
+
+def test_images_are_looked_for_where_the_schema_is_inferred_and_the_first_record_has_one(tmp_path: Path) -> None:
+    def statistics(picture: bytes, more: str = "") -> str:
+        example = tf.train.Example()
+        example.features.feature["y"].int64_list.value.append(1)
+        example.features.feature["picture"].bytes_list.value.append(picture)
+        with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+            writer.write(example.SerializeToString())
+        ir = compiled(project(tmp_path, "{format: tfrecord, path: a.tfrecord, label: y}", more=more))
+        [node] = [node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == "StatisticsGen"]
+        return node.parameters.parameters["stats_options_json"].field_value.string_value
+
+    png = tf.io.encode_png(tf.zeros([2, 2, 1], tf.uint8)).numpy()
+    assert "semantic" in statistics(png)
+    assert statistics(b"a text") == ""
+    (tmp_path / "s.pbtxt").write_text(
+        'feature { name: "y" type: INT } feature { name: "picture" type: BYTES image_domain {} }'
+    )
+    assert statistics(png, "schema: s.pbtxt") == ""

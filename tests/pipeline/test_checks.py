@@ -74,6 +74,24 @@ def test_which_columns_are_text_is_for_a_curated_schema_to_say(tmp_path: Path) -
     assert message(tmp_path, "schema=schema.pbtxt").startswith("zip holds text, ")
 
 
+def test_text_in_records_is_what_a_curated_schema_calls_bytes_and_no_image(tmp_path: Path) -> None:
+    project(tmp_path, "tfrecord", "trees.tfrecord", column="height")
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (tmp_path / "trees.tfrecord").write_bytes(b"twelve bytes and more")
+    schema = 'feature {{ name: "height" type: FLOAT }} feature {{ name: "leaf" type: BYTES {} }}'
+    (tmp_path / "schema.pbtxt").write_text(schema.format("image_domain {}"))
+    checks.check(load(str(tmp_path), ("schema=schema.pbtxt",)))
+    (tmp_path / "schema.pbtxt").write_text(schema.format(""))
+    assert message(tmp_path, "schema=schema.pbtxt").startswith("leaf holds text, ")
+
+
+def test_sparse_features_of_a_curated_schema_are_refused_by_name(tmp_path: Path) -> None:
+    project(tmp_path)
+    sparse = 'sparse_feature { name: "leaves" index_feature { name: "kind" } value_feature { name: "height" } }'
+    (tmp_path / "schema.pbtxt").write_text('feature { name: "height" type: FLOAT }\n' + sparse)
+    assert "schema.pbtxt has the sparse_feature leaves; expected tensors" in message(tmp_path, "schema=schema.pbtxt")
+
+
 @pytest.mark.parametrize("header", ["pi\u00e8ces,height\n".encode("latin-1"), b"\x89PNG\x00\xff\n"])
 def test_a_header_that_is_not_utf8_is_a_sentence(tmp_path: Path, header: bytes) -> None:
     (project(tmp_path) / "trees.csv").write_bytes(header + b"1,2\n")
@@ -84,6 +102,14 @@ def test_a_header_that_is_not_utf8_is_a_sentence(tmp_path: Path, header: bytes) 
 def test_a_quote_that_the_first_row_never_closes_is_a_sentence(tmp_path: Path) -> None:
     (project(tmp_path) / "trees.csv").write_text('kind,height\n"oak,3.5\n')
     assert "Is a double quote opened and never closed?" in message(tmp_path)
+
+
+def test_weights_to_begin_with_are_there(tmp_path: Path) -> None:
+    text = message(project(tmp_path), "trainer.warm_start=none.weights.h5")
+    assert text.startswith(f"trainer.warm_start: there is no {tmp_path}/none.weights.h5; expected latest_blessed or a")
+    checks.check(load(str(tmp_path), ("trainer.warm_start=latest_blessed",)))
+    (tmp_path / "some.weights.h5").touch()
+    checks.check(load(str(tmp_path), ("trainer.warm_start=some.weights.h5",)))
 
 
 def test_an_unknown_slice_names_the_columns(tmp_path: Path) -> None:

@@ -38,3 +38,14 @@ def test_where_one_file_ends_and_the_next_begins_counts(tmp_path: Path) -> None:
         (tmp_path / "b.csv").write_text(two)
         found.add(run_fingerprint(config))
     assert len(found) == 2
+
+
+def test_a_fingerprint_goes_by_the_weights_that_are_begun_with(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.yaml").write_text(YAML)
+    (tmp_path / "model.py").write_text("def build_model(inputs_spec, hp): ...\n")
+    (tmp_path / "a.csv").write_text("age,height\n1,2\n")
+    (tmp_path / "a.weights.h5").write_bytes(b"1")
+    config = load(str(tmp_path), ("trainer.warm_start=a.weights.h5",))
+    first = run_fingerprint(config)
+    (tmp_path / "a.weights.h5").write_bytes(b"2")
+    assert run_fingerprint(config) != first
