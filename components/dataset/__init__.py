@@ -9,6 +9,7 @@ from components.dataset.disk import DiskSplit
 from components.dataset.images import with_image_sizes
 from components.dataset.memory import available_memory
 from components.dataset.reading import MIB, Cache, read_split
+from components.dataset.rows import Blocks, Rows
 from components.dataset.spec import (
     FeatureSpec,
     Image,
@@ -19,7 +20,7 @@ from components.dataset.spec import (
     read_schema,
     read_transform,
 )
-from components.dataset.split import AnySplit, Blocks, Rows, Split
+from components.dataset.split import AnySplit, Split
 
 __all__ = [
     "MIB",

@@ -7,7 +7,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from components.dataset.block_file import Array, BlockFile, write
-from components.dataset.split import AnySplit, Blocks, Rows
+from components.dataset.rows import Blocks, Rows
+from components.dataset.split import AnySplit
 from components.dataset.table import Table
 
 _FEATURE, _LABEL, _WEIGHT = "feature ", "label", "weight"

@@ -12,8 +12,9 @@ from tfx.types.artifact import Artifact
 from components.dataset.decoding import decode, records
 from components.dataset.disk import DiskSplit, is_written, write_split
 from components.dataset.images import check_images
+from components.dataset.rows import Rows
 from components.dataset.spec import FeatureSpec, parser
-from components.dataset.split import AnySplit, Rows, Split
+from components.dataset.split import AnySplit, Split
 from lineage.outcome import InputError
 
 log = logging.getLogger("slipway.dataset")
@@ -174,17 +175,11 @@ def _bytes_of(column: tf.Tensor) -> int:
 
 
 def _check_weights(split: AnySplit, name: str) -> None:
-    wrong, greatest = 0, 0.0
-    for part in split.parts():
-        are_right = tf.math.is_finite(part.weights) & tf.greater_equal(part.weights, 0)
-        wrong += int(tf.math.count_nonzero(~are_right))
-        greatest = max(greatest, float(tf.reduce_max(part.weights)))
+    wrong, where = split.facts.wrong_weights, f"the split {split.name!r}"
     if wrong:
         raise InputError(
-            f"The weight {name!r} has {wrong} values that are negative, NaN or infinite in the split {split.name!r}; "
-            "expected numbers of 0 or more. Correct the data."
+            f"The weight {name!r} has {wrong} values that are negative, NaN or infinite in {where}; expected numbers "
+            "of 0 or more. Correct the data."
         )
-    if not greatest:
-        raise InputError(
-            f"The weight {name!r} is 0 in every row of the split {split.name!r}, so that nothing counts there."
-        )
+    if not split.facts.greatest_weight:
+        raise InputError(f"The weight {name!r} is 0 in every row of {where}, so that nothing counts there.")

@@ -2,36 +2,17 @@
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import tensorflow as tf
 
 from components.dataset.decoding import padded
+from components.dataset.facts import Facts
+from components.dataset.rows import Blocks, Rows
 from lineage.outcome import InputError
 
-
-class Rows(NamedTuple):
-    """Some examples: features `[m, ...]` by name, labels `[m]`, or `[m, k]` where each row has k, weights `[m]`.
-
-    Weights are float32, or `()` where all weigh 1.
-    """
-
-    features: dict[str, tf.Tensor]
-    labels: tf.Tensor
-    weights: tf.Tensor | tuple[()] = ()
-
-    @property
-    def sample_weight(self) -> tf.Tensor | None:
-        """The weights as Keras takes them."""
-        return None if isinstance(self.weights, tuple) else self.weights
-
-
-class Blocks(NamedTuple):
-    """What is read at a time: blocks of `rows` neighbouring rows, and about `window` of them in memory."""
-
-    rows: int
-    window: int
+_PART = 4096  # rows
 
 
 class AnySplit(abc.ABC):
@@ -56,15 +37,17 @@ class AnySplit(abc.ABC):
     def parts(self) -> Iterator[Rows]:
         """All rows in their order, in parts that fit into memory."""
 
+    @functools.cached_property
+    def facts(self) -> Facts:
+        """What a look at every row tells; looked once."""
+        facts = Facts()
+        for part in self.parts():
+            facts.add(part)
+        return facts
+
     def check_finite(self) -> None:
         """Raises InputError, with the column and the count, where a feature or a label is NaN or infinite."""
-        counts: dict[str, int] = {}
-        for part in self.parts():
-            for name, column in [*part.features.items(), ("the label", part.labels)]:
-                if column.dtype.is_floating:
-                    count = int(tf.math.count_nonzero(~tf.math.is_finite(column)))
-                    counts[name] = counts.get(name, 0) + count
-        for name, count in counts.items():
+        for name, count in self.facts.not_finite.items():
             if count:
                 raise InputError(
                     f"{name} has {count} values that are NaN or infinite in the split {self.name!r}; expected "
@@ -94,5 +77,7 @@ class Split(AnySplit):
         return tf.nest.map_structure(lambda column: padded(tf.gather(column, numbers)), everything)
 
     def parts(self) -> Iterator[Rows]:
-        """All rows, at once."""
-        yield tf.nest.map_structure(padded, Rows(self.features, self.labels, self.weights))
+        """All rows in their order, a few thousand at a time."""
+        everything = Rows(self.features, self.labels, self.weights)
+        for first in range(0, len(self), _PART):
+            yield tf.nest.map_structure(lambda column: padded(column[first : first + _PART]), everything)  # noqa: B023

@@ -1,7 +1,6 @@
 """What the model is to learn, and the sentence for a model whose outputs, or labels, are not of that kind."""
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -71,20 +70,20 @@ def target_of(task: str, splits: Sequence[AnySplit]) -> Target:
     Raises:
       InputError: the labels are text, or not the whole numbers that classes are.
     """
-    least, greatest = float("inf"), float("-inf")
-    for part in itertools.chain.from_iterable(split.parts() for split in splits):
-        if part.labels.dtype == tf.string:
-            raise InputError(f"The label holds text, expected numbers: task {task} takes {_TAKES[task]}.")
-        if task != "regression" and not _are_whole(part.labels):
-            raise InputError(f"The label holds numbers that are not whole; task {task} takes {_TAKES[task]}.")
-        least = min(least, float(tf.reduce_min(part.labels)))
-        greatest = max(greatest, float(tf.reduce_max(part.labels)))
-    labels = tf.TensorSpec([None, *part.labels.shape[1:]], part.labels.dtype)
-    return Target(task, labels, least, greatest, weighted=part.sample_weight is not None)
-
-
-def _are_whole(labels: tf.Tensor) -> bool:
-    return not labels.dtype.is_floating or bool(tf.reduce_all(tf.floor(labels) == labels))
+    facts = [split.facts for split in splits]
+    labels = facts[0].labels
+    assert labels is not None, "a split has rows"
+    if labels.dtype == tf.string:
+        raise InputError(f"The label holds text, expected numbers: task {task} takes {_TAKES[task]}.")
+    if task != "regression" and not all(each.labels_are_whole for each in facts):
+        raise InputError(f"The label holds numbers that are not whole; task {task} takes {_TAKES[task]}.")
+    return Target(
+        task=task,
+        labels=labels,
+        least=min(each.least_label for each in facts),
+        greatest=max(each.greatest_label for each in facts),
+        weighted=any(each.weighted for each in facts),
+    )
 
 
 def _shape(shape: tf.TensorShape) -> str:
