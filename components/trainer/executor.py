@@ -13,7 +13,7 @@ from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import json_utils, path_utils
 
 from components import dataset, user_code
-from components.trainer import weights_file
+from components.trainer import run_fn, weights_file
 from components.trainer.announcement import announced
 from components.trainer.cache import cache_of, remove_examples
 from components.trainer.cluster import Cluster, of_chief
@@ -22,7 +22,8 @@ from components.trainer.latest_blessed import BASE_MODEL
 from components.trainer.processes import train_in_processes
 from components.trainer.settings import LATEST_BLESSED, TrainerSettings
 from components.trainer.strategy import make_strategy
-from components.trainer.train import Training, train
+from components.trainer.train import train
+from components.trainer.training import Training
 
 log = logging.getLogger("slipway.trainer")
 
@@ -38,6 +39,9 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the outputs `model` and `model_run`."""
         settings = TrainerSettings.model_validate_json(exec_properties["settings"])
+        if user_code.RUN_FN in user_code.functions(exec_properties["module_file"]):
+            run_fn.run(user_code.load(exec_properties["module_file"]), settings, input_dict, output_dict)
+            return
         work = json_utils.dumps([input_dict, output_dict, exec_properties])
         model_run = get_single_instance(output_dict["model_run"]).uri
         try:

@@ -15,6 +15,7 @@ from components.trainer.checkpoint import Checkpoints, LoopState, values_of
 from components.trainer.model import Built
 from components.trainer.not_finite import NotFiniteError, diagnose
 from components.trainer.order import Order, batches
+from components.trainer.profile import StepProfile
 from components.trainer.progress import Progress, examples_per_second
 from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
@@ -46,9 +47,12 @@ class Loop:
       job: What to train on what.
       checkpoints: Where the state is kept meanwhile.
       callbacks: Keras callbacks besides the user's.
+      profile: Traces what it is to trace of the steps.
     """
 
-    def __init__(self, job: Job, checkpoints: Checkpoints, callbacks: list[keras.callbacks.Callback]):
+    def __init__(
+        self, job: Job, checkpoints: Checkpoints, callbacks: list[keras.callbacks.Callback], profile: StepProfile
+    ):
         settings, self._model, self._strategy = job.settings, job.built.model, job.strategy
         self._settings = settings
         self._augment = job.built.augment
@@ -60,11 +64,13 @@ class Loop:
         self._step = TrainStep(
             self._model,
             job.strategy,
-            accumulate=settings.accumulate,
+            accumulate=settings.micro_batches,
+            jit=settings.jit is True,
             skip_nan=settings.on_nan == "skip",
             class_weight=settings.class_weight,
         )
         self._checkpoints = checkpoints
+        self._profile = profile
         self._logs = Logs()
         self._callbacks = keras.callbacks.CallbackList(
             [*callbacks, *job.built.callbacks, self._logs],
@@ -74,6 +80,7 @@ class Loop:
         )
         self._progress = Progress(len(job.train), self._order.steps_per_epoch, settings)
         self._count = self._next_count = 1
+        self._skipped = 0
         self._saved = time.monotonic()
 
     def run(self) -> TrainingRecord:
@@ -95,7 +102,7 @@ class Loop:
         self._validation_batches = batches(self._validation, validation, self._strategy)
         self._model.stop_training = False
         self._callbacks.on_train_begin()
-        with Termination() as termination:
+        with Termination() as termination, self._profile:
             while not self._is_over(state):
                 self._epoch(state, termination)
                 self._validate(state, validation.steps_per_epoch)
@@ -125,8 +132,10 @@ class Loop:
         while done < self._order.steps_per_epoch:
             count = self._steps(state.step, self._order.steps_per_epoch - done)
             self._callbacks.on_train_batch_begin(done)
-            self._call(count)
+            with self._profile.around(state.step):
+                self._call(count)
             state.step += count
+            state.step_times = self._profile.times or state.step_times
             done += count
             self._callbacks.on_train_batch_end(done - 1, {})
             ask = self._ask(state, termination)
@@ -154,7 +163,8 @@ class Loop:
 
     def _steps(self, step: int, left: int) -> int:
         every = self._settings.checkpoint.every_steps
-        return min(self._count, left, every - step % every if every else left)
+        most = self._profile.most_steps(step)
+        return min(self._count, left, most, every - step % every if every else left)
 
     def _call(self, count: int) -> None:
         started = time.monotonic()
@@ -198,6 +208,7 @@ class Loop:
         """Ends an epoch: metrics of both splits, best so far, callbacks, checkpoint."""
         epoch = state.step // self._order.steps_per_epoch - 1
         logs = self._metrics()
+        self._say_skipped()
         self._model.reset_metrics()
         self._step.evaluate(self._validation_batches, tf.constant(steps, tf.int64))
         logs |= {f"val_{name}": value for name, value in self._metrics().items()}
@@ -212,6 +223,12 @@ class Loop:
         self._model.stop_training = self._workers.total([int(self._model.stop_training)])[0] > 0
         self._progress.say_epoch(epoch, state, logs)
         self._save(state)
+
+    def _say_skipped(self) -> None:
+        skipped = int(self._step.skipped)
+        if skipped > self._skipped:
+            log.warning("%d steps so far were left out: their gradient was not finite.", skipped)
+        self._skipped = skipped
 
     def _lower_learning_rate(self, epochs_since_best: int) -> None:
         plateau = self._settings.plateau
@@ -229,6 +246,8 @@ class Loop:
             parameters=self._model.count_params(),
             examples_per_second=examples_per_second(len(self._train), state),
             history=state.history,
+            step_times=self._profile.times or state.step_times,
+            skipped_steps=int(self._step.skipped),
         )
 
 
@@ -253,6 +272,6 @@ class Logs(keras.callbacks.Callback):
         self.of_epoch = {name: float(value) for name, value in (logs or {}).items()}
 
 
-def tensorboard(folder: str) -> keras.callbacks.Callback:
+def tensorboard(folder: Path) -> keras.callbacks.Callback:
     """Curves, and histograms of the weights after each epoch."""
-    return keras.callbacks.TensorBoard(str(Path(folder, "tensorboard")), histogram_freq=1, write_graph=False)
+    return keras.callbacks.TensorBoard(str(folder), histogram_freq=1, write_graph=False)

@@ -1,6 +1,7 @@
 """From the user's functions to a compiled Keras model; what they leave out gets the task's defaults."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,8 @@ from lineage.outcome import InputError
 _VALUES = 16
 
 Hyperparameters = Mapping[str, int | float | str | bool]
+
+_GOLDEN_RATIO = 0x9E3779B9  # of 2**32
 
 _LOSSES = {
     "multiclass": keras.losses.SparseCategoricalCrossentropy,
@@ -57,6 +60,7 @@ def build(module: ModuleType, inputs: dict[str, tf.TensorSpec], *, target: Targe
     outputs_in_float32(model)
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         _synchronize_statistics(model)
+        _draw_own_masks(model)
     if not model.compiled:
         model.compile(
             optimizer=_hook(module, "optimizer", hp, keras.optimizers.Adam),
@@ -137,6 +141,22 @@ def _synchronize_statistics(model: keras.Model) -> None:
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
+
+
+def _draw_own_masks(model: keras.Model) -> None:
+    """Seeds of dropout and noise by replica: Keras' are the same on all, as their state is."""
+    for layer in model._flatten_layers():
+        for generator in layer._seed_generators:
+            generator.next = functools.partial(_next_of_replica, generator.next)
+
+
+def _next_of_replica(next_seed: Callable[..., tf.Tensor], *args: Any, **kwargs: Any) -> tf.Tensor:
+    seed = next_seed(*args, **kwargs)
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return seed
+    replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
+    return seed + replica * tf.constant([_GOLDEN_RATIO, 0], seed.dtype)  # far from the seeds of other layers
 
 
 def _set_clipping(optimizer: keras.Optimizer, settings: TrainerSettings) -> None:

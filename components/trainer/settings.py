@@ -9,6 +9,7 @@ import pydantic
 from pydantic import Field, PositiveFloat, PositiveInt
 
 LATEST_BLESSED = "latest_blessed"
+FOR_RUN_FN = ("epochs", "batch_size", "hyperparameters", "seed", "warm_start")  # what a `run_fn` is told
 
 
 class CheckpointSettings(pydantic.BaseModel):
@@ -37,11 +38,16 @@ class TrainerSettings(pydantic.BaseModel):
 
     epochs: PositiveInt = Field(default=10, description="Most passes over the train split.")
     batch_size: PositiveInt = Field(default=128, description="Examples an optimizer step, over all replicas.")
-    accumulate: PositiveInt = Field(
-        default=1, description="Micro-batches that a step is computed in; changes memory, not the result."
+    accumulate: PositiveInt | Literal["auto"] = Field(
+        default=1,
+        description="Micro-batches that a step is computed in; changes memory, not the result. auto: as few as fit.",
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = Field(
         default="float32", description="Of the computation; weights and the exported model are float32 always."
+    )
+    jit: bool | Literal["auto"] = Field(
+        default="auto",
+        description="Whether XLA compiles forward and backward pass; auto: where it is faster, on a GPU.",
     )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         default="auto",
@@ -90,6 +96,11 @@ class TrainerSettings(pydantic.BaseModel):
         description="Weights to begin with: latest_blessed, those of the latest blessed model, or a path to a "
         ".weights.h5 or .keras file, an output folder of a Trainer, or a pushed version. All of them have to fit.",
     )
+    profile: tuple[PositiveInt, PositiveInt] | None = Field(
+        default=None,
+        description="First and last step, counted from 1, of a profiler's trace for TensorBoard; the report shows "
+        "where the time of a step goes.",
+    )
     checkpoint: CheckpointSettings = Field(
         default=CheckpointSettings(), description="When the state is written, so that a killed training goes on."
     )
@@ -99,9 +110,21 @@ class TrainerSettings(pydantic.BaseModel):
     )
 
     @property
+    def micro_batches(self) -> int:
+        """Micro-batches of a step; 1 where they are still to be chosen."""
+        return 1 if self.accumulate == "auto" else self.accumulate
+
+    @property
     def warm_start_path(self) -> str | None:
         """The path that `warm_start` is, where it is one."""
         return None if self.warm_start == LATEST_BLESSED else self.warm_start
+
+    @pydantic.field_validator("profile")
+    @classmethod
+    def _first_before_last(cls, profile: tuple[int, int] | None) -> tuple[int, int] | None:
+        if profile and profile[0] > profile[1]:
+            raise ValueError(f"got the first step {profile[0]} and the last step {profile[1]}, expected first <= last")
+        return profile
 
     @pydantic.model_validator(mode="after")
     def _one_clip(self) -> "TrainerSettings":
@@ -119,6 +142,10 @@ class TrainerSettings(pydantic.BaseModel):
     def _workers_of_multi_worker(self) -> "TrainerSettings":
         if self.workers is not None and self.strategy != "multi_worker":
             raise ValueError(f"got workers with the strategy {self.strategy}, expected multi_worker")
+        if self.strategy == "multi_worker" and self.accumulate == "auto":
+            raise ValueError("got accumulate auto with the strategy multi_worker, expected a number")
+        if self.strategy == "mirrored" and self.jit is True:
+            raise ValueError("got jit with the strategy mirrored, expected one_device or multi_worker")
         return self
 
     @pydantic.model_validator(mode="after")
@@ -129,7 +156,7 @@ class TrainerSettings(pydantic.BaseModel):
 
     @pydantic.model_validator(mode="after")
     def _whole_micro_batches(self) -> "TrainerSettings":
-        parts = self.accumulate * (self.workers or 1)
+        parts = self.micro_batches * (self.workers or 1)
         if self.batch_size % parts:
             below = self.batch_size - self.batch_size % parts
             nearest = [size for size in (below, below + parts) if size]

@@ -35,6 +35,7 @@ class TrainStep:
         *,
         accumulate: int,
         skip_nan: bool,
+        jit: bool = False,
         class_weight: Mapping[int, float] | None = None,
     ):
         self._model = model
@@ -43,6 +44,9 @@ class TrainStep:
         self._skip_nan = skip_nan
         self._class_weight = _table(class_weight) if class_weight else None
         self._replicas = strategy.num_replicas_in_sync
+        self._differentiate = (
+            tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
+        )
         self._scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self._optimizer = base_optimizer(model.optimizer)
         # Keras sums over the replicas when it applies; what it is given here is the sum already.
@@ -130,19 +134,25 @@ class TrainStep:
 
     def _of_part(self, rows: Rows, size: tf.Tensor) -> list[tf.Tensor]:
         """The gradient of the mean loss over some rows; the metrics see them too, where size is not 0."""
-        model = self._model
-        with tf.GradientTape() as tape:
-            predictions = call(model, rows.features, training=True)
-            # Keras divides by the number of replicas; the mean over these rows is what is weighted here.
-            loss = loss_of(model, rows, predictions, self._weights(rows), training=True) * self._replicas
-            scaled = model.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
+        predictions, loss, gradients = self._differentiate(rows, self._weights(rows))
         if self._scales_loss or self._skip_nan:  # a step that is left out must not make the epoch's loss NaN
             seen = tf.math.is_finite(loss)
             loss, size = tf.where(seen, loss, 0), tf.where(seen, size, 0)
         if self._replicas == 1 or size > 0:
             self._count(rows, predictions, loss, size)
-        return self._beside(tf.convert_to_tensor, gradients)
+        return gradients
+
+    def _loss_and_gradients(
+        self, rows: Rows, weights: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        model = self._model
+        with tf.GradientTape() as tape:
+            predictions = call(model, rows.features, training=True)
+            # Keras divides by the number of replicas; the mean over these rows is what is weighted here.
+            loss = loss_of(model, rows, predictions, weights, training=True) * self._replicas
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
+        return predictions, loss, self._beside(tf.convert_to_tensor, gradients)
 
     def _divided(self, gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
         return self._beside(lambda gradient: gradient / tf.cast(count, gradient.dtype), gradients)

@@ -54,11 +54,11 @@ def _share_gpus(cluster: Cluster) -> None:
 
 
 def _check_batch(settings: TrainerSettings, replicas: int) -> None:
-    parts = replicas * settings.accumulate
+    parts = replicas * settings.micro_batches
     if settings.batch_size % parts:
         below = settings.batch_size - settings.batch_size % parts
         nearest = " or ".join(str(size) for size in (below, below + parts) if size)
         raise InputError(
-            f"trainer.batch_size is {settings.batch_size}, which {replicas} replicas x {settings.accumulate} "
+            f"trainer.batch_size is {settings.batch_size}, which {replicas} replicas x {settings.micro_batches} "
             f"micro-batches cannot share equally; the nearest that they can: {nearest}."
         )

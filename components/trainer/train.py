@@ -1,32 +1,24 @@
-"""From the user's module and the data to a trained float32 model: precision, strategy, loop, best weights."""
+"""From the user's module and the data to a trained float32 model: choices, loop, best weights."""
 
-import dataclasses
 import logging
-import time
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from components.dataset import AnySplit
 from components.parallel.memory import bytes_by_device
 from components.parallel.ordinary import ordinary_layers, set_whole_weights, whole_weights
-from components.trainer import model, precision
 from components.trainer.checkpoint import Checkpoints
+from components.trainer.choices import Choices
 from components.trainer.loop import Job, Loop, tensorboard
-from components.trainer.order import Order, batches
-from components.trainer.settings import TrainerSettings
-from components.trainer.step import TrainStep
-from components.trainer.target import target_of
+from components.trainer.profile import StepProfile
+from components.trainer.training import Training
 from components.trainer.warm_start import read_weights
 from components.trainer.workers import Workers
 from lineage.records import TrainingRecord
 
 log = logging.getLogger("slipway.trainer")
-
-_TIMED_STEPS = 10
 
 
 def train(
@@ -52,12 +44,16 @@ def train(
     built = training.build(settings.precision, strategy)
     if weights is not None:
         set_whole_weights(built.model, weights)
-    callbacks = [tensorboard(model_run)] if workers.is_chief else []
-    loop = Loop(Job(built, training.train, training.validation, settings, strategy), checkpoints, callbacks)
+    logs = Path(model_run, "tensorboard")
+    callbacks = [tensorboard(logs)] if workers.is_chief else []
+    profile = StepProfile(settings.profile, logs if workers.is_chief else None)
+    loop = Loop(Job(built, training.train, training.validation, settings, strategy), checkpoints, callbacks, profile)
     memory = _memory(built.model, strategy)
     record = loop.run().model_copy(update={"bytes_by_device": memory, "warm_start": str(training.warm_start or "")})
     if not workers.is_chief:
         return built.model, record
+    if settings.profile and not record.step_times:
+        log.warning("trainer.profile: the training ended before step %d; none was profiled.", settings.profile[0])
 
     with ordinary_layers():  # and ordinary variables, whatever the policy and the strategy
         exported = training.build("float32").model

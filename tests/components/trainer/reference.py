@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import keras
@@ -25,6 +26,7 @@ from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
 from components.trainer.step import TrainStep
 from components.trainer.strategy import make_strategy
+from components.trainer.training import Training
 
 ROWS, BATCH, EPOCHS, SEED = 701, 64, 3, 5  # 701: the last step of an epoch has 61 rows, which no 4 parts share equally
 
@@ -52,6 +54,7 @@ class Case(NamedTuple):
     policy: str = "float32"
     weighted: bool = False
     lookup: bool = False
+    jit: bool = False
 
 
 def data(weighted: bool = False) -> Split:
@@ -109,7 +112,7 @@ def trained(case: Case, strategy: tf.distribute.Strategy, accumulate: int) -> li
     """The Trainer's step, in two calls of many steps."""
     optimizer = partial(OPTIMIZERS[case.optimizer], **CLIPS[case.clip])
     class_weight = CLASS_WEIGHT if case.weighted else {}
-    net, step = compiled(optimizer, case, strategy, accumulate, class_weight=class_weight)
+    net, step = compiled(optimizer, case, strategy, accumulate, class_weight=class_weight, jit=case.jit)
     order = Order(ROWS, BATCH, strategy.num_replicas_in_sync, SEED)
     rows = batches(data(case.weighted), order, strategy)
     total = EPOCHS * order.steps_per_epoch
@@ -177,13 +180,28 @@ def skipped(strategy: tf.distribute.Strategy, accumulate: int) -> float:
 def compare(strategy: tf.distribute.Strategy, which: list[Case]) -> dict[str, float]:
     """The differences of the cases under a strategy, with 1 and 4 micro-batches."""
     found = {}
-    for case in which:
+    # XLA cannot compile what several replicas of a process share.
+    by_xla = [] if isinstance(strategy, tf.distribute.MirroredStrategy) else [Case("sgd+momentum", "norm", jit=True)]
+    for case in [*which, *by_xla]:
         expected = reference(case)
         for accumulate in (1, 4):
             found[f"{case}, accumulate {accumulate}"] = difference(expected, trained(case, strategy, accumulate))
     for accumulate in (1, 4):
         found[f"NaN skipped, accumulate {accumulate}"] = skipped(strategy, accumulate)
+    if isinstance(strategy, tf.distribute.MirroredStrategy):
+        found["dropout in common"] = dropout_in_common(strategy)
     return found
+
+
+def dropout_in_common(strategy: tf.distribute.Strategy) -> float:
+    """The share of 10,000 masks of dropout (a half is kept) in which the first two replicas agree."""
+    module = SimpleNamespace(build_model=lambda inputs, hp: keras.Sequential([layers.Dropout(0.5), layers.Dense(3)]))
+    inputs = {"x": tf.TensorSpec([None, 8], tf.float32, name="x")}
+    training = Training(module, inputs, "multiclass", TrainerSettings(), data(), data())  # type: ignore[arg-type]
+    dropout = training.build("float32", strategy).model.layers[0]
+    masks = strategy.run(lambda: dropout(tf.ones([1250, 8]), training=True) > 0)
+    first, second = strategy.experimental_local_results(masks)[:2]
+    return float(tf.reduce_mean(tf.cast(first == second, tf.float32)))
 
 
 def in_worker(cluster: Cluster, argument: str) -> None:

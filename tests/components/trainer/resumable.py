@@ -26,7 +26,8 @@ from components.trainer.cluster import Cluster, of_chief
 from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
-from components.trainer.train import Training, train
+from components.trainer.train import train
+from components.trainer.training import Training
 from tests.components.dataset.columns import on_disk
 
 ROWS = 203
