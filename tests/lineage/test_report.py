@@ -12,7 +12,7 @@ from scipy import stats
 
 from lineage.outcome import State
 from lineage.recording import finish_run
-from lineage.records import ConfusionMatrix, EvaluationRecord, Label, Slice, TrainingRecord
+from lineage.records import ConfusionMatrix, EvaluationRecord, Label, Slice, StepTimes, TrainingRecord
 from lineage.report import render
 from lineage.report.metrics import wilson
 from lineage.report.tables import SHOWN_SLICES, slice_table
@@ -208,6 +208,21 @@ def test_memory_is_shown_by_device_where_there_are_several(digits: Run, tmp_path
     by_device = {"GPU:0": 1_500_000, "GPU:1": 2_000_000_000}
     TRAINING.model_copy(update={"bytes_by_device": by_device}).save(str(tmp_path / "Trainer"))
     assert f"{heading} GPU:0 1.5 MB GPU:1 2 GB" in page(digits, tmp_path).text
+
+
+def test_what_the_training_began_with_is_shown(digits: Run, tmp_path: Path) -> None:
+    assert "It began with" not in page(digits, tmp_path).text
+    TRAINING.model_copy(update={"warm_start": "/models/3/Format-Serving"}).save(str(tmp_path / "Trainer"))
+    assert "It began with the weights of /models/3/Format-Serving ." in page(digits, tmp_path).text
+
+
+def test_where_the_time_of_a_step_goes_is_shown_in_shares(digits: Run, tmp_path: Path) -> None:
+    times = StepTimes(first_step=10, last_step=19, input=0.001, compute=0.006, all_reduce=0.002, rest=0.001)
+    TRAINING.model_copy(update={"step_times": times}).save(str(tmp_path / "Trainer"))
+    shown = page(digits, tmp_path).text
+    assert "Where the time of a step goes: 10 ms" in shown
+    assert "input 1 ms, 10 % compute 6 ms, 60 % all-reduce 2 ms, 20 % rest 1 ms, 10 %" in shown
+    assert "Means over the steps 10 to 19" in shown
 
 
 def test_hundreds_of_classes_and_slices_stay_a_page(digits: Run, tmp_path: Path) -> None:
