@@ -28,7 +28,8 @@ from benchmarks import keras_training
 from benchmarks.trainer_node import NodeRun, run_ours, run_stock, write_inputs
 from benchmarks.turns import EpochSeconds, Train, take_turns
 from benchmarks.workloads import Workload, make_workloads
-from components.trainer.checkpoint import Checkpoints, LoopState
+from components.trainer.checkpoint import Checkpoints, LoopState, values_of
+from components.trainer.strategy import make_strategy
 from components.trainer.train import train
 
 Lines = Iterator[str]
@@ -78,6 +79,21 @@ def compare_mirrored(name: str, workloads: dict[str, Workload], pairs: int) -> L
     yield compare_epochs(f"{name}: mirrored over 2 CPUs / one device", workloads[name], two, one, 0.95)
 
 
+def compare_precision(workloads: dict[str, Workload], pairs: int) -> Lines:
+    """Mixed precision against float32 on the device at hand."""
+    half = "mixed_float16" if tf.config.list_physical_devices("GPU") else "mixed_bfloat16"
+    for name in ("cnn", "mobilenet"):
+        mixed, full = (loop(workloads[name], precision=precision) for precision in (half, "float32"))
+        yield compare_epochs(f"{name}: {half} / float32", workloads[name], mixed, full)
+
+
+def compare_jit(workloads: dict[str, Workload], pairs: int) -> Lines:
+    """The step compiled by XLA, which cannot compile the augmentation of the CNN, against the graph."""
+    for name in ("mobilenet", "tabular"):
+        compiled, graph = (loop(workloads[name], jit=jit) for jit in (True, False))
+        yield compare_epochs(f"{name}: jit / graph", workloads[name], compiled, graph)
+
+
 def measure_checkpoint(workloads: dict[str, Workload], pairs: int) -> Lines:
     """A save of MobileNet (4.3 million parameters) and its Adam, as part of the minute between two."""
     model = keras.applications.MobileNet(weights=None)
@@ -89,7 +105,7 @@ def measure_checkpoint(workloads: dict[str, Workload], pairs: int) -> Lines:
         checkpoints = Checkpoints(Path(folder), keep=2)
         for step in range(3 * pairs):
             started = time.monotonic()
-            checkpoints.save(variables, LoopState(step=step))
+            checkpoints.save(values_of(variables), LoopState(step=step))
             minutes.append(60 + time.monotonic() - started)
     yield line("MobileNet: a minute / and a checkpoint", [60.0] * len(minutes), minutes, 0.98, unit="s")
 
@@ -100,6 +116,8 @@ PARTS: dict[str, Callable[[dict[str, Workload], int], Lines]] = {
     "accumulate": compare_accumulate,
     "mirrored-cnn": functools.partial(compare_mirrored, "cnn"),
     "mirrored-mobilenet": functools.partial(compare_mirrored, "mobilenet"),
+    "precision": compare_precision,
+    "jit": compare_jit,
     "checkpoint": measure_checkpoint,
 }
 
@@ -126,12 +144,13 @@ def loop(workload: Workload, **settings: Any) -> Train:
 
     def run(clock: EpochSeconds) -> None:
         with tempfile.TemporaryDirectory() as folder:
-            train(workload.training([StopAtLastBatch(clock)], **settings), Path(folder, "checkpoints"), folder)
+            training = workload.training([StopAtLastBatch(clock)], **settings)
+            train(training, make_strategy(training.settings), Path(folder, "checkpoints"), folder)
 
     return run
 
 
-def compare_epochs(what: str, workload: Workload, first: Train, second: Train, goal: float) -> str:
+def compare_epochs(what: str, workload: Workload, first: Train, second: Train, goal: float | None = None) -> str:
     """Trains both, in turns, and compares examples/s epoch by epoch."""
     taken = take_turns(first, second)
     return line(what, *([len(workload) / seconds for seconds in epochs] for epochs in taken), goal)

@@ -93,7 +93,7 @@ class Choices:
     def _fastest(self, field: str, options: Sequence[str]) -> int:
         if len(options) == 1:
             return 0
-        seconds = [self._timed(**{field: option}) for option in options]
+        seconds = [self._timed_jit(option) if field == "jit" else self._timed(precision=option) for option in options]
         measured = ", ".join(
             f"{option} {1000 * value:.1f} ms a step" for option, value in zip(options, seconds, strict=True)
         )
@@ -101,9 +101,18 @@ class Choices:
         log.info("%s: %s (%s)", field, options[fastest], measured)
         return fastest
 
-    def _timed(self, **settings: str) -> float:
+    def _timed_jit(self, jit: str) -> float:
+        """Endless for a model that XLA cannot compile."""
+        try:
+            return self._timed(jit=jit == "True")
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            if jit == "False":
+                raise
+            return float("inf")
+
+    def _timed(self, **settings: object) -> float:
         before = self._training
-        self._set(**{name: value == "True" if name == "jit" else value for name, value in settings.items()})
+        self._set(**settings)
         try:
             return self._seconds_per_step(_TIMED_STEPS)
         finally:
