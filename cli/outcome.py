@@ -41,7 +41,9 @@ def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, s
             ("int8 size", f"{quantized.bytes / 1000:.0f} kB (float {quantized.float_bytes / 1000:.0f} kB)"),
         ]
     if summary.pushed:
-        facts += [("served version", summary.pushed), ("TFLite model", str(Path(summary.pushed) / "model.tflite"))]
+        facts.append(("served version", summary.pushed))
+        tflite = Path(summary.pushed) / "model.tflite"
+        facts += [("TFLite model", str(tflite))] if tflite.exists() else []
     if run.state is State.FAILED:
         facts.append(("log", str(run.folder / "log.txt")))
     return [*facts, *([("report", str(report))] if report else [])]

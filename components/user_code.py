@@ -17,7 +17,8 @@ from types import ModuleType
 from lineage.outcome import InputError
 
 PREPROCESSING = "preprocessing_fn"
-HOOKS = ("build_model", "loss", "metrics", "optimizer", "callbacks", "augment")
+RUN_FN = "run_fn"
+HOOKS = (RUN_FN, "build_model", "loss", "metrics", "optimizer", "callbacks", "augment")
 
 
 def load(path: str) -> ModuleType:

@@ -139,28 +139,30 @@ def _model_nodes(
     evaluator = Evaluator(
         examples=examples, model=model, baseline_model=baseline.outputs["model"], eval_config=_eval_config(config)
     )
-    quantizer = Quantizer(
-        **shown,
-        model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        mode=config.quantizer.mode,
-        max_drop=config.quantizer.max_drop,
-        representative_examples=config.quantizer.representative_examples,
-        seed=config.trainer.seed,
-    )
+    quantizer = None
+    if config.quantizer.mode != "none":
+        quantizer = Quantizer(
+            **shown,
+            model=model,
+            model_blessing=evaluator.outputs["blessing"],
+            mode=config.quantizer.mode,
+            max_drop=config.quantizer.max_drop,
+            representative_examples=config.quantizer.representative_examples,
+            seed=config.trainer.seed,
+        )
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
-    infra_validator.add_upstream_node(quantizer)  # a refused model is not served, not even for a check
+    infra_validator.add_upstream_node(quantizer or evaluator)  # a refused model is not served, not even for a check
     pusher = Pusher(
         model=model,
-        tflite_model=quantizer.outputs["tflite_model"],
+        tflite_model=quantizer.outputs["tflite_model"] if quantizer else None,
         model_blessing=evaluator.outputs["blessing"],
-        quantization_blessing=quantizer.outputs["blessing"],
+        quantization_blessing=quantizer.outputs["blessing"] if quantizer else None,
         infra_blessing=infra_validator.outputs["blessing"],
         destination=str(config.destination(root)),
         keep=config.serving.keep,
     )
-    above = [base_model] if base_model else []
-    return [*above, trainer, baseline, evaluator, quantizer, infra_validator, pusher]
+    nodes = [base_model, trainer, baseline, evaluator, quantizer, infra_validator, pusher]
+    return [node for node in nodes if node]
 
 
 def _base_model(trained: dict[str, Any], settings: TrainerSettings) -> BaseNode:

@@ -18,18 +18,33 @@ from components.example_gen.columns import ColumnType
 from components.schema_importer import curated
 from components.trainer import weights_file
 from components.trainer.cluster import of_chief
+from components.trainer.settings import FOR_RUN_FN
 from lineage.outcome import InputError
 from pipeline.config import Config
 from pipeline.data import Data
 
 
 def check_code(config: Config) -> None:
-    """The Python file can be parsed and defines `build_model`."""
+    """The Python file can be parsed and defines `build_model`, or TFX's `run_fn`."""
     path = _model_file(config)
     defined = user_code.functions(str(path))
-    if "build_model" not in defined:
+    if not {"build_model", user_code.RUN_FN} & defined:
         names = ", ".join(sorted(defined)) or "nothing"
-        raise InputError(f"{path} defines {names}, but not build_model(inputs_spec, hp) -> keras.Model.")
+        raise InputError(
+            f"{path} defines {names}, but not build_model(inputs_spec, hp) -> keras.Model, nor TFX's run_fn(fn_args)."
+        )
+
+
+def check_run_fn(config: Config) -> None:
+    """Where a `run_fn` trains, the config has no setting that it cannot know of."""
+    if not _has_run_fn(config):
+        return
+    ignored = sorted(config.trainer.model_fields_set - {*FOR_RUN_FN})
+    if ignored:
+        raise InputError(
+            f"{config.model} defines run_fn, which trains by itself: trainer.{', trainer.'.join(ignored)} would have "
+            f"no effect; it is told of {', '.join(FOR_RUN_FN)}. Leave out the rest, or define build_model instead."
+        )
 
 
 def check_schema(config: Config) -> None:
@@ -108,9 +123,9 @@ def check_data(config: Config) -> None:
 
 
 def check_text(config: Config) -> None:
-    """Columns of text have a `preprocessing_fn` that makes them numbers."""
-    has_preprocessing = user_code.PREPROCESSING in user_code.functions(str(_model_file(config)))
-    text = [] if has_preprocessing else _text_columns(config)
+    """Columns of text have a `preprocessing_fn` that makes them numbers; a `run_fn` may do so itself."""
+    defined = user_code.functions(str(_model_file(config)))
+    text = [] if {user_code.PREPROCESSING, user_code.RUN_FN} & defined else _text_columns(config)
     if text:
         raise InputError(
             f"{', '.join(text)} {'hold' if len(text) > 1 else 'holds'} text, and {config.model} has no "
@@ -121,6 +136,7 @@ def check_text(config: Config) -> None:
 
 CHECKS: tuple[Callable[[Config], None], ...] = (
     check_code,
+    check_run_fn,
     check_schema,
     check_thresholds,
     check_metrics,
@@ -169,6 +185,10 @@ def must_be_prepared(config: Config) -> bool:
 
 def _model_file(config: Config) -> Path:
     return config.resolve(config.model)
+
+
+def _has_run_fn(config: Config) -> bool:
+    return user_code.RUN_FN in user_code.functions(str(_model_file(config)))
 
 
 def _text_columns(config: Config) -> list[str]:

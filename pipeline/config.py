@@ -55,7 +55,10 @@ class Evaluator(Section):
 class Quantizer(Section):
     """How the TFLite model is made and how much worse it may be."""
 
-    mode: Literal["int8"] = Field(default="int8", description="int8: weights and activations, uint8 in and out.")
+    mode: Literal["int8", "none"] = Field(
+        default="int8",
+        description="int8: weights and activations, uint8 in and out; none: only the float SavedModel is pushed.",
+    )
     max_drop: float = Field(
         default=0.005,
         ge=0,
@@ -98,7 +101,9 @@ class Config(Section):
     schema_file: str | None = Field(
         default=None, alias="schema", description="Curated TFMD schema, .pbtxt; omitted: inferred, written for review."
     )
-    model: str = Field(default="model.py", description="Python file with build_model; relative to pipeline.yaml.")
+    model: str = Field(
+        default="model.py", description="Python file with build_model, or TFX's run_fn; relative to pipeline.yaml."
+    )
     data_gate: DataGate = DataGate()
     trainer: TrainerSettings = TrainerSettings()
     evaluator: Evaluator = Evaluator()

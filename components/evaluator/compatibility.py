@@ -4,17 +4,16 @@ After a change of columns, types or classes it does not, and TFMA would fail in 
 """
 
 import logging
-from typing import Any
 
 import tensorflow as tf
 from tfx.types.artifact import Artifact
 from tfx.utils import path_utils
 
 from components import dataset
+from components.signatures import examples_signature
 
 log = logging.getLogger("slipway.evaluator")
 
-_SIGNATURE = "serve_examples"
 _EXAMPLES = 10
 
 
@@ -24,19 +23,22 @@ def can_compare(input_dict: dict[str, list[Artifact]], split: str) -> bool:
     if not baselines:
         return True
     records = next(iter(dataset.records(input_dict["examples"], split).batch(_EXAMPLES)))
-    expected = _answer(input_dict["model"][0], records)
+    candidate, baseline = (path_utils.serving_model_path(model.uri) for model in (input_dict["model"][0], baselines[0]))
+    signature = examples_signature(candidate)  # TFMA asks both by the same
+    expected = _shapes(candidate, signature, records)
     try:
-        answer = _answer(baselines[0], records)
+        answer = _shapes(baseline, signature, records)
     except (tf.errors.OpError, KeyError, ValueError, TypeError) as error:
         log.warning("The blessed model cannot read this data and is not compared with: %s", str(error).splitlines()[0])
         return False
-    if answer.shape != expected.shape:
-        shapes = f"{answer.shape[1:]} where this one answers {expected.shape[1:]}"
-        log.warning("The blessed model is not compared with: it answers %s values.", shapes)
+    if answer != expected:
+        log.warning("The blessed model is not compared with: it answers %s, this one %s.", answer, expected)
         return False
     return True
 
 
-def _answer(model: Artifact, records: tf.Tensor) -> Any:
-    loaded = tf.saved_model.load(path_utils.serving_model_path(model.uri))
-    return loaded.signatures[_SIGNATURE](examples=records)["predictions"].numpy()
+def _shapes(saved_model: str, signature: str, records: tf.Tensor) -> dict[str, list[int]]:
+    """Of what the model answers about one of the records, by the name of the output."""
+    function = tf.saved_model.load(saved_model).signatures[signature]
+    [name] = function.structured_input_signature[1]
+    return {output: [*value.shape[1:]] for output, value in function(**{name: records}).items()}

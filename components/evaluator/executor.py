@@ -10,12 +10,13 @@ from tfx.components.evaluator import constants
 from tfx.types import standard_component_specs
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
-from tfx.utils import json_utils, proto_utils
+from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import dataset
 from components.artifacts import LABEL_NAMES
 from components.evaluator import compatibility, summary
 from components.evaluator.eval_config import with_labels
+from components.signatures import examples_signature
 
 _CONFIG = standard_component_specs.EVAL_CONFIG_KEY
 
@@ -34,6 +35,8 @@ class Executor(tfx_evaluator.Executor):
         if not compatibility.can_compare(input_dict, split):
             input_dict = {**input_dict, "baseline_model": []}
         config = proto_utils.json_to_proto(exec_properties[_CONFIG], tfma.EvalConfig())
+        model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
+        config.model_specs[0].signature_name = examples_signature(model)
         config = with_labels(config, _labels(input_dict["examples"], split, config.model_specs[0].label_key))
         super().Do(input_dict, output_dict, {**exec_properties, _CONFIG: proto_utils.proto_to_json(config)})
         evaluation = get_single_instance(output_dict[constants.EVALUATION_KEY]).uri

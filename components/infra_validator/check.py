@@ -8,7 +8,9 @@ import grpc
 import numpy as np
 import tensorflow as tf
 
-from components.infra_validator.requests import Array, NotServableError, to_requests
+from components.infra_validator.requests import Array, NotServableError, Request, serialized_requests, to_requests
+from components.signatures import examples_signature
+from lineage.outcome import InputError
 from lineage.records import InfraRecord
 from serving.client import Client
 from serving.model import DEFAULT_SIGNATURE
@@ -19,7 +21,6 @@ from serving.process import ServerError, ServerProcess
 TOLERANCE = 1e-4
 
 _NAME = "model"
-_EXAMPLES_SIGNATURE = "serve_examples"
 _START_SECONDS = 180.0
 
 
@@ -27,22 +28,34 @@ class DirectModel:
     """The exported model in this process.
 
     Raises:
-        NotServableError: one of the two signatures that are compared is missing.
+        NotServableError: it has no `serving_default`, or no signature that takes serialized tf.Examples.
     """
 
     def __init__(self, saved_model: Path) -> None:
+        try:
+            self._examples = examples_signature(str(saved_model))
+        except InputError as error:
+            raise NotServableError(str(error)) from error
         self._loaded = tf.saved_model.load(str(saved_model))
-        missing = {DEFAULT_SIGNATURE, _EXAMPLES_SIGNATURE} - set(self._loaded.signatures)
-        if missing:
-            raise NotServableError(f"The model has no signature {' and '.join(sorted(missing))}.")
-        self.input_specs: dict[str, tf.TensorSpec] = self._signature(DEFAULT_SIGNATURE).structured_input_signature[1]
+        if DEFAULT_SIGNATURE not in self._loaded.signatures:
+            raise NotServableError(f"The model has no signature {DEFAULT_SIGNATURE}.")
+
+    def requests(self, examples: Iterable[bytes], count: int) -> list[Request]:
+        """The first examples as `serving_default` takes them: by named features, or serialized."""
+        specs = self._signature(DEFAULT_SIGNATURE).structured_input_signature[1]
+        if self._examples == DEFAULT_SIGNATURE:
+            [name] = specs
+            return serialized_requests(examples, name, count)
+        return to_requests(examples, specs, count)
 
     def predict(self, example: bytes) -> dict[str, Array]:
         """Outputs for one serialized tf.Example, as a batch of one; NotServableError where the graph fails on it."""
         try:
-            outputs = self._signature(_EXAMPLES_SIGNATURE)(examples=tf.constant([example]))
+            signature = self._signature(self._examples)
+            [name] = signature.structured_input_signature[1]
+            outputs = signature(**{name: tf.constant([example])})
         except tf.errors.OpError as error:
-            message = f"The server answered, but {_EXAMPLES_SIGNATURE} fails on the same example: {error.message}"
+            message = f"The server answered, but {self._examples} fails on the same example: {error.message}"
             raise NotServableError(message) from error
         return {name: value.numpy() for name, value in outputs.items()}
 
@@ -91,7 +104,7 @@ def check_serving(
 def _compare(server: ServerProcess, saved_model: Path, examples: Iterable[bytes], requests: int) -> Iterator[float]:
     with server.connect(_START_SECONDS) as client:
         model = DirectModel(saved_model)
-        for number, request in enumerate(to_requests(examples, model.input_specs, requests), start=1):
+        for number, request in enumerate(model.requests(examples, requests), start=1):
             served = _ask(server, client, request.inputs)
             yield _difference(served, model.predict(request.example), number)
 

@@ -21,8 +21,9 @@ class InfraValidator(BaseComponent):
     """Serves the model from a separate process and compares the answers with the model called directly.
 
     Raw examples go over gRPC to the signature `serving_default`, one a request, as the named tensors that it takes;
-    the same examples, serialized, go to the signature `serve_examples` in this process. The blessing is TFX's own: the
-    file INFRA_BLESSED or INFRA_NOT_BLESSED and the custom property `blessed`, with an InfraRecord and the server's
+    the same examples, serialized, go to the signature `serve_examples` in this process. Where `serving_default` takes
+    serialized examples itself, as TFX's own examples export it, it is compared with itself. The blessing is TFX's own:
+    the file INFRA_BLESSED or INFRA_NOT_BLESSED and the custom property `blessed`, with an InfraRecord and the server's
     log beside them. A model that is refused does not fail the component.
 
     Args:

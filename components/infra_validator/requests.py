@@ -1,6 +1,7 @@
 """Raw tf.Examples as requests: from a split of an Examples artifact to the named tensors that a signature takes."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -70,6 +71,13 @@ def to_requests(examples: Iterable[bytes], specs: Mapping[str, tf.TensorSpec], c
     if not requests:
         raise NotServableError(f"No example has a value for each of the model's inputs; missing: {sorted(lacking)}.")
     return requests
+
+
+def serialized_requests(examples: Iterable[bytes], name: str, count: int) -> list[Request]:
+    """The first `count` examples for a signature whose only input, `name`, takes them as they are."""
+    return [
+        Request(serialized, {name: np.array([serialized], object)}) for serialized in itertools.islice(examples, count)
+    ]
 
 
 def _is_fixed(spec: tf.TensorSpec) -> bool:

@@ -14,6 +14,8 @@ from tfx.utils import path_utils
 from components import dataset
 from components.quantizer import compare, convert
 from components.quantizer.interpreter import TFLite
+from components.signatures import signature_names
+from lineage.outcome import InputError
 
 log = logging.getLogger("slipway.quantizer")
 
@@ -31,6 +33,7 @@ class Executor(BaseExecutor):
     ) -> None:
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
+        _check_signature(saved_model)
         with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:  # its files are read on when it has gone
             label, weight = exec_properties["label"], exec_properties.get("weight")
             inputs, train, test = _read(input_dict, label, weight, Path(folder))
@@ -56,6 +59,16 @@ class Executor(BaseExecutor):
         blessing = get_single_instance(output_dict["blessing"])
         blessing.blessed = int(record.blessed)
         Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
+
+
+def _check_signature(saved_model: str) -> None:
+    there = signature_names(saved_model)
+    if convert.SIGNATURE not in there:
+        raise InputError(
+            f"The model has no signature {convert.SIGNATURE!r}, which takes what the model itself takes, by name, and "
+            f"is what becomes a TFLite model; it has {', '.join(there)}. Export it in run_fn, or set quantizer.mode to "
+            "none to push the SavedModel alone."
+        )
 
 
 def _read(

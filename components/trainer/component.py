@@ -35,7 +35,7 @@ class TrainerSpec(ComponentSpec):
 
 
 class Trainer(BaseComponent):
-    """Trains the model that the user's `build_model` returns.
+    """Trains the model that the user's `build_model` returns, or calls the user's `run_fn`, where there is one.
 
     The `train` split of `examples` is trained on, the `eval` split is validated on after each epoch; the weights of
     the best epoch (least `val_loss`) are exported. Output `model` is a SavedModel in TFX's layout with the signatures
@@ -47,6 +47,9 @@ class Trainer(BaseComponent):
     The training begins with the weights of `base_model` where there is one, such as the model that a Resolver with the
     LatestBlessedStrategy gives, or with those at the path `settings.warm_start`, of which `warm_start_fingerprint` is
     what `weights_file.fingerprint` says.
+
+    A `run_fn` is called with TFX's FnArgs, and exports by itself: `model` is what it writes, and of `settings` only
+    those matter that are in `settings.FOR_RUN_FN`.
 
     Example:
       >>> trainer = Trainer(
