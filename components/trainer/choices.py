@@ -19,6 +19,7 @@ from components.trainer.workers import Workers
 log = logging.getLogger("slipway.trainer")
 
 _TIMED_STEPS = 10
+_CLEARLY_FASTER = 0.95  # of the time of the first option, the plainest: less is noise
 
 
 class Choices:
@@ -97,7 +98,7 @@ class Choices:
         measured = ", ".join(
             f"{option} {1000 * value:.1f} ms a step" for option, value in zip(options, seconds, strict=True)
         )
-        fastest = seconds.index(min(seconds))
+        fastest = seconds.index(min(seconds)) if min(seconds) < _CLEARLY_FASTER * seconds[0] else 0
         log.info("%s: %s (%s)", field, options[fastest], measured)
         return fastest
 
