@@ -1,9 +1,11 @@
 """A split on disk, of which a bounded part is in memory: features, labels and weights as fields of a block file."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from components.dataset.block_file import Array, BlockFile, write
@@ -13,6 +15,7 @@ from components.dataset.table import Table
 
 _FEATURE, _LABEL, _WEIGHT = "feature ", "label", "weight"
 _MOST_IN_WINDOW = 2**20  # rows
+_MOST_AT_ONCE, _BYTES_AT_ONCE = 16, 2**18  # elements that are read in one call
 
 
 class DiskSplit(AnySplit):
@@ -43,15 +46,53 @@ class DiskSplit(AnySplit):
 
     def take(self, numbers: tf.Tensor) -> Rows:
         """Some rows, by number; a list of values is padded with 0 or "" to the longest of these rows."""
-        return self.take_by(lambda given: given, numbers)
+        return self._read(lambda given: given, numbers)
 
-    def take_by(self, choose: Callable[..., Array], *arguments: tf.Tensor) -> Rows:
-        """The rows whose numbers `choose`, a function of NumPy, says: one call into Python instead of two."""
+    def take_each(
+        self,
+        elements: tf.data.Dataset,
+        choose: Callable[[Array], Sequence[Array]],
+        then: Callable[[tf.Tensor, Rows], Any],
+        most_rows: int,
+    ) -> tf.data.Dataset:
+        """Rows for each of many elements, several of which share what a call into Python costs.
 
-        def read(*arguments: Array) -> list[Array]:
-            return self._table.to_numpy(self._file.take(choose(*arguments)))
+        Args:
+          elements: int64 scalars.
+          choose: In NumPy, from some elements to the row numbers of each.
+          then: In TensorFlow, from an element and its rows to an element of what is returned.
+          most_rows: That an element has.
+        """
 
-        found = tf.numpy_function(read, [tf.cast(each, tf.int64) for each in arguments], self._table.dtypes)
+        def take_one(element: tf.Tensor) -> Any:
+            return then(element, self._read(lambda number: choose(number[None])[0], element))
+
+        def read(some: Array) -> list[Array]:
+            numbers = choose(some)
+            lengths = np.array([len(each) for each in numbers])
+            together = np.concatenate([np.resize(each, lengths.max()) for each in numbers])  # some rows twice
+            found = self._table.to_numpy(self._file.take(together))
+            return [lengths, *(each.reshape(len(some), -1, each.shape[1]) for each in found)]
+
+        def read_some(some: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            lengths, *found = tf.numpy_function(read, [some], [tf.int64, *self._table.dtypes])
+            return some, tf.ensure_shape(lengths, [None]), *(tf.ensure_shape(each, [None] * 3) for each in found)
+
+        def take_from(element: tf.Tensor, length: tf.Tensor, *found: tf.Tensor) -> Any:
+            return then(element, _rows(self._table.to_tensors([each[:length] for each in found])))
+
+        at_once = min(_MOST_AT_ONCE, _BYTES_AT_ONCE * len(self) // (most_rows * self.bytes))
+        if at_once < 2 or self._table.has_lists:
+            return elements.map(take_one, num_parallel_calls=2)
+        return elements.batch(at_once).map(read_some).prefetch(1).unbatch().map(take_from, num_parallel_calls=2)
+
+    def _read(self, choose: Callable[[Array], Array], argument: tf.Tensor) -> Rows:
+        """The rows whose numbers `choose` makes of the argument, in NumPy."""
+
+        def read(argument: Array) -> list[Array]:
+            return self._table.to_numpy(self._file.take(choose(argument)))
+
+        found = tf.numpy_function(read, [tf.cast(argument, tf.int64)], self._table.dtypes)
         return _rows(self._table.to_tensors(found))
 
     def parts(self) -> Iterator[Rows]:

@@ -78,13 +78,18 @@ class Table(pydantic.BaseModel):
         return arrays
 
     @property
+    def has_lists(self) -> bool:
+        """Whether not all is numbers of fixed shape."""
+        return bool(self._lists)
+
+    @property
     def dtypes(self) -> list[tf.DType]:
         """Of what `to_numpy` gives."""
         lists = [dtype for column in self._lists for dtype in (column.dtype, "int64")]
         return [tf.as_dtype(dtype) for dtype in [*self._numbers, *lists]]
 
     def to_numpy(self, arrays: dict[str, Any]) -> list[Any]:
-        """From fields to what enters TensorFlow: the numbers by dtype, then of each list its values and lengths."""
+        """From fields to what enters TensorFlow: the numbers by dtype [m, n], then of each list values and lengths."""
         found: list[Any] = [arrays[dtype] for dtype in self._numbers]
         for column in self._lists:
             lists = arrays[column.name]

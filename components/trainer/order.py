@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -52,30 +53,42 @@ class Order:
 
         A replica that gets none, in a last step of fewer rows than replicas, is given one row and the count 0.
         """
-        positions, count = self.positions(step, replica)
-        if self.seed is None:
-            return positions, count
-        epoch = step // self.steps_per_epoch
         if self.blocks is not None:
-            numbers = tf.numpy_function(self.rows_in_blocks, [positions, epoch], tf.int64)
-            return tf.ensure_shape(numbers, [None]), count
-        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
-        last = tf.constant(self.examples - 1, tf.int64)
-        return tf.random.experimental.index_shuffle(positions, seed, last), count
-
-    def rows_in_blocks(self, positions: NDArray[Any], epoch: int) -> NDArray[Any]:
-        """The row numbers at positions of an epoch, where there is a seed and there are blocks; of NumPy."""
-        assert self.seed is not None and self.blocks is not None
-        return rows_at(positions, int(epoch), examples=self.examples, blocks=self.blocks, seed=self.seed)
-
-    def positions(self, step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where in the order of the step's epoch the rows of a replica are, and how many of them count."""
-        first = step % self.steps_per_epoch * self.batch_size
-        size = tf.minimum(tf.constant(self.batch_size, tf.int64), self.examples - first)
-        low, high = first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
+            part = [step * self.replicas + replica]
+            numbers = tf.numpy_function(lambda part: self.rows_of(part)[0], [part], tf.int64)
+            return tf.ensure_shape(numbers, [None]), self.count(step, replica)
+        low, high = self._span(step, replica, tf.minimum)
         start = tf.minimum(low, self.examples - 1)
         positions = tf.range(start, tf.maximum(high, start + 1))
-        return positions, high - low
+        if self.seed is None:
+            return positions, high - low
+        seed = tf.stack([tf.constant(self.seed, tf.int64), step // self.steps_per_epoch])
+        last = tf.constant(self.examples - 1, tf.int64)
+        return tf.random.experimental.index_shuffle(positions, seed, last), high - low
+
+    def count(self, step: tf.Tensor, replica: tf.Tensor) -> tf.Tensor:
+        """How many rows of a replica count at a step, int64."""
+        low, high = self._span(step, replica, tf.minimum)
+        return high - low
+
+    def rows_of(self, parts: NDArray[Any]) -> list[NDArray[Any]]:
+        """In NumPy the row numbers of some parts of steps, of which that of replica r at step s is s * replicas + r."""
+        return [self._rows_of_part(*divmod(part, self.replicas)) for part in parts.tolist()]
+
+    def _rows_of_part(self, step: int, replica: int) -> NDArray[Any]:
+        low, high = self._span(step, replica, min)
+        start = min(low, self.examples - 1)
+        positions = np.arange(start, max(high, start + 1))
+        if self.seed is None or self.blocks is None:
+            return positions
+        epoch = step // self.steps_per_epoch
+        return rows_at(positions, epoch, examples=self.examples, blocks=self.blocks, seed=self.seed)
+
+    def _span(self, step: Any, replica: Any, least: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+        """From where on and up to where a replica has the positions in the order of the step's epoch."""
+        first = step % self.steps_per_epoch * self.batch_size
+        size = least(self.examples - first, self.batch_size)
+        return first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
 
 
 def batches(
@@ -96,13 +109,19 @@ def batches(
         [2], is for TensorFlow's stateless random functions and is a function of the order's seed and the step.
     """
 
-    def gather(number: tf.Tensor) -> Batch:
-        rows, count = _take(split, order, number // order.replicas, number % order.replicas)
+    def batch(number: tf.Tensor, rows: Rows, count: tf.Tensor) -> Batch:
         if augment is not None:
             seed = tf.stack([order.seed, tf.cast(number, tf.int32)])
             features, labels = augment(rows.features, rows.labels, seed)
             rows = rows._replace(features=features, labels=labels)
         return Batch(rows, count)
+
+    def gather(number: tf.Tensor) -> Batch:
+        numbers, count = order.rows(number // order.replicas, number % order.replicas)
+        return batch(number, split.take(numbers), count)
+
+    def taken(number: tf.Tensor, rows: Rows) -> Batch:
+        return batch(number, rows, order.count(number // order.replicas, number % order.replicas))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)
@@ -111,16 +130,12 @@ def batches(
     numbers = tf.data.Dataset.counter(first_step * here).map(
         lambda number: number // here * order.replicas + workers.index * here + number % here
     )
-    data = numbers.map(gather, num_parallel_calls=2).prefetch(2).with_options(options)
+    if isinstance(split, DiskSplit):
+        data = split.take_each(numbers, order.rows_of, taken, -(-order.batch_size // order.replicas))
+    else:
+        data = numbers.map(gather, num_parallel_calls=2)
+    data = data.prefetch(2).with_options(options)
     if here == 1:
         return iter(data)
     # Replica i of a step takes element i: the parts are made here, not by splitting batches of unknown size.
     return iter(strategy.distribute_datasets_from_function(lambda _: data))
-
-
-def _take(split: AnySplit, order: Order, step: tf.Tensor, replica: tf.Tensor) -> tuple[Rows, tf.Tensor]:
-    if isinstance(split, DiskSplit) and order.seed is not None:  # in one call into Python
-        positions, count = order.positions(step, replica)
-        return split.take_by(order.rows_in_blocks, positions, step // order.steps_per_epoch), count
-    numbers, count = order.rows(step, replica)
-    return split.take(numbers), count

@@ -47,11 +47,27 @@ def test_rows_without_weights_have_none_on_disk_either(tmp_path: Path) -> None:
     assert disk.take(tf.constant([4, 0])).weights == ()
 
 
-def test_rows_that_a_function_chooses_are_those_with_the_numbers_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lists", [True, False], ids=["each by itself", "together"])
+def test_elements_are_given_the_rows_that_are_chosen_for_each(tmp_path: Path, lists: bool) -> None:
     split = every_kind(57)
+    if not lists:
+        numbers = {name: split.features[name] for name in ("pixels", "count", "image")}
+        split = Split("train", numbers, split.labels, split.weights)
     disk = on_disk(split, tmp_path / "train", block_rows=10, memory=1)
-    chosen = disk.take_by(lambda numbers, step: (numbers + step) % 57, tf.constant([0, 30]), tf.constant(50))
-    assert_same(chosen, split.take(tf.constant([50, 23])))
+
+    def chosen(element: int) -> list[int]:
+        return [(7 * element + row) % 57 for row in range(1 + element % 4)]
+
+    data = disk.take_each(
+        tf.data.Dataset.range(3, 40),
+        lambda some: [np.array(chosen(element)) for element in some],
+        lambda element, rows: (element, rows),
+        most_rows=4,
+    )
+    found = [*data]
+    assert [int(element) for element, _ in found] == [*range(3, 40)]
+    for element, rows in found:
+        assert_same(rows, split.take(tf.constant(chosen(int(element)))))
 
 
 def test_numbers_that_are_not_finite_are_counted_over_all_blocks(tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ from components.trainer.checkpoint import Checkpoints
 from components.trainer.export import export
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
-from components.trainer.train import Training
 from components.trainer.train import train as train_model
+from components.trainer.training import Training
 from lineage.outcome import InputError
 from lineage.records import InfraRecord, QuantizationRecord
 from tests.components import small_data
@@ -90,24 +90,22 @@ def build_model(inputs_spec, hp):
 """
 
 
-def left_of(root: Path) -> list[Path]:
-    """Files that a training has left beside its outputs."""
-    return [path for path in root.glob("artifacts/Trainer/.checkpoints/**/*") if path.is_file()]
+CHECKPOINTS = "artifacts/Trainer/.checkpoints"
 
 
 def test_examples_on_disk_go_with_the_checkpoints_when_the_training_ends(tmp_path: Path) -> None:
     data = write(tmp_path / "data", CLASSES, X, KEYS)
     trained = train(tmp_path, data, LINEAR.format(units=3), task="multiclass", cache="disk", epochs=1)
     assert trained.record.epochs == 1
-    assert left_of(tmp_path) == []
+    assert [*(tmp_path / CHECKPOINTS).iterdir()] == []
 
 
 def test_examples_on_disk_go_when_the_training_fails(tmp_path: Path) -> None:
     data = write(tmp_path / "data", CLASSES, X, KEYS)
     with pytest.raises(InputError, match="outputs do not fit the label"):
         train(tmp_path, data, LINEAR.format(units=2), task="multiclass", cache="disk")
-    assert [*tmp_path.glob("artifacts/Trainer/.checkpoints/*")], "they were there"
-    assert left_of(tmp_path) == []
+    [left] = (tmp_path / CHECKPOINTS).iterdir()
+    assert not (left / "examples").exists()
 
 
 LISTS = {
