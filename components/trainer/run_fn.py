@@ -16,6 +16,7 @@ from components import dataset
 from components.signatures import examples_signature
 from components.trainer import weights_file
 from components.trainer.settings import TrainerSettings
+from components.trainer.strategy import grow_gpu_memory
 from lineage.outcome import InputError
 
 Artifacts = dict[str, list[Artifact]]
@@ -28,6 +29,7 @@ def run(module: ModuleType, settings: TrainerSettings, input_dict: Artifacts, ou
       InputError: it has not exported a SavedModel into `fn_args.serving_model_dir`, or one that cannot be asked about
         serialized tf.Examples.
     """
+    grow_gpu_memory()
     keras.utils.set_random_seed(settings.seed)
     arguments = fn_args(settings, input_dict, output_dict)
     module.run_fn(arguments)

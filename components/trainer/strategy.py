@@ -18,7 +18,7 @@ def make_strategy(settings: TrainerSettings, cluster: Cluster | None = None) -> 
     Raises:
       InputError: the global batch cannot be cut into equal parts for replicas and micro-batches.
     """
-    _grow_gpu_memory()
+    grow_gpu_memory()
     if cluster is not None:
         return _multi_worker(settings, cluster)
     gpus = tf.config.list_logical_devices("GPU")
@@ -31,7 +31,7 @@ def make_strategy(settings: TrainerSettings, cluster: Cluster | None = None) -> 
     return tf.distribute.MirroredStrategy(devices) if replicas > 1 else tf.distribute.get_strategy()
 
 
-def _grow_gpu_memory() -> None:
+def grow_gpu_memory() -> None:
     """Lets TensorFlow take GPU memory as it needs it, so that the serving check finds some."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

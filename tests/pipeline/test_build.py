@@ -79,6 +79,15 @@ def test_the_trainer_knows_weights_at_a_path_by_their_contents(tmp_path: Path) -
     assert found(b"1") == first
 
 
+def test_without_a_quantizer_the_evaluator_is_the_gate_before_the_serving_check(tmp_path: Path) -> None:
+    ir = compiled(project(tmp_path, CSV, more="quantizer: {mode: none}"))
+    assert "Quantizer" not in node_ids(ir)
+    assert ("Evaluator", "InfraValidator") in edges(ir)
+    [pusher] = [node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id == "Pusher"]
+    assert set(pusher.inputs.inputs) >= {"model", "model_blessing", "infra_blessing"}
+    assert not {"tflite_model", "quantization_blessing"} & set(pusher.inputs.inputs)
+
+
 def test_data_that_is_split_already_keeps_its_splits(tmp_path: Path) -> None:
     splits = "{train: 'train/*', eval: 'eval/*', test: 'test/*'}"
     ir = compiled(project(tmp_path, f"{{format: csv, path: d, label: y, splits: {splits}}}"))

@@ -43,6 +43,21 @@ def test_code_without_build_model_is_refused_without_running_it(tmp_path: Path) 
     assert "defines make_model, but not build_model" in message(tmp_path)
 
 
+def test_a_run_fn_stands_for_build_model_and_reads_text_itself(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("def run_fn(fn_args): ...\n")
+    told = ("trainer.epochs=2", "trainer.hyperparameters={units: 3}", "trainer.warm_start=latest_blessed")
+    checks.check(load(str(tmp_path), told))
+
+
+def test_settings_that_a_run_fn_cannot_know_of_are_refused(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("def run_fn(fn_args): ...\n")
+    text = message(tmp_path, "trainer.epochs=2", "trainer.clip_norm=1.0", "trainer.accumulate=1")
+    assert "model.py defines run_fn, which trains by itself: trainer.accumulate, trainer.clip_norm would have" in text
+    assert "it is told of epochs, batch_size, hyperparameters, seed, warm_start." in text
+
+
 def test_no_threshold_is_refused(tmp_path: Path) -> None:
     assert "no model could ever be blessed" in message(project(tmp_path), "evaluator.thresholds={}")
 
