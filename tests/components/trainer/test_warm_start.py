@@ -21,7 +21,8 @@ from components.parallel.ordinary import set_whole_weights, whole_weights
 from components.trainer import weights_file
 from components.trainer.component import Trainer
 from components.trainer.settings import TrainerSettings
-from components.trainer.train import Training, train
+from components.trainer.train import train
+from components.trainer.training import Training
 from lineage.outcome import InputError
 from lineage.records import TrainingRecord
 from tests.components.small_data import LABEL
