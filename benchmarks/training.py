@@ -9,6 +9,7 @@ process of its own, whose logs go to stderr:
 """
 
 import argparse
+import dataclasses
 import functools
 import logging
 import os
@@ -28,6 +29,8 @@ from benchmarks import keras_training
 from benchmarks.trainer_node import NodeRun, run_ours, run_stock, write_inputs
 from benchmarks.turns import EpochSeconds, Train, take_turns
 from benchmarks.workloads import Workload, make_workloads
+from components.dataset import MIB, AnySplit, DiskSplit
+from components.dataset.disk import write_split
 from components.trainer.checkpoint import Checkpoints, LoopState, values_of
 from components.trainer.strategy import make_strategy
 from components.trainer.train import train
@@ -94,6 +97,13 @@ def compare_jit(workloads: dict[str, Workload], pairs: int) -> Lines:
         yield compare_epochs(f"{name}: jit / graph", workloads[name], compiled, graph)
 
 
+def compare_disk(workloads: dict[str, Workload], pairs: int) -> Lines:
+    """Examples on disk against in memory."""
+    for name in ("cnn", "tabular"):
+        disk, memory = (loop(workloads[name], cache=cache) for cache in ("disk", "memory"))
+        yield compare_epochs(f"{name}: examples on disk / in memory", workloads[name], disk, memory, 0.9)
+
+
 def measure_checkpoint(workloads: dict[str, Workload], pairs: int) -> Lines:
     """A save of MobileNet (4.3 million parameters) and its Adam, as part of the minute between two."""
     model = keras.applications.MobileNet(weights=None)
@@ -118,6 +128,7 @@ PARTS: dict[str, Callable[[dict[str, Workload], int], Lines]] = {
     "mirrored-mobilenet": functools.partial(compare_mirrored, "mobilenet"),
     "precision": compare_precision,
     "jit": compare_jit,
+    "disk": compare_disk,
     "checkpoint": measure_checkpoint,
 }
 
@@ -145,9 +156,17 @@ def loop(workload: Workload, **settings: Any) -> Train:
     def run(clock: EpochSeconds) -> None:
         with tempfile.TemporaryDirectory() as folder:
             training = workload.training([StopAtLastBatch(clock)], **settings)
+            if training.settings.cache == "disk":
+                training = dataclasses.replace(training, train=on_disk(training.train, Path(folder, "train")))
             train(training, make_strategy(training.settings), Path(folder, "checkpoints"), folder)
 
     return run
+
+
+def on_disk(split: AnySplit, folder: Path) -> DiskSplit:
+    """The rows in a file, which the page cache holds."""
+    write_split(folder, split.parts())
+    return DiskSplit(split.name, folder, 256 * MIB)
 
 
 def compare_epochs(what: str, workload: Workload, first: Train, second: Train, goal: float | None = None) -> str:
