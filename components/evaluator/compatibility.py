@@ -24,7 +24,10 @@ def can_compare(input_dict: dict[str, list[Artifact]], split: str) -> bool:
         return True
     records = next(iter(dataset.records(input_dict["examples"], split).batch(_EXAMPLES)))
     candidate, baseline = (path_utils.serving_model_path(model.uri) for model in (input_dict["model"][0], baselines[0]))
-    signature = examples_signature(candidate)  # TFMA asks both by the same
+    signature, other = examples_signature(candidate), examples_signature(baseline)
+    if other != signature:  # TFMA asks both by the same
+        log.warning("The blessed model is not compared with: it is asked by %s, this one by %s.", other, signature)
+        return False
     expected = _shapes(candidate, signature, records)
     try:
         answer = _shapes(baseline, signature, records)
