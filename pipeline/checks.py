@@ -123,14 +123,16 @@ def check_data(config: Config) -> None:
 
 
 def check_text(config: Config) -> None:
-    """Columns of text have a `preprocessing_fn` that makes them numbers; a `run_fn` may do so itself."""
+    """Columns of text have a `preprocessing_fn` that makes them numbers; a `run_fn`, or layers, may do so too."""
     defined = user_code.functions(str(_model_file(config)))
-    text = [] if {user_code.PREPROCESSING, user_code.RUN_FN} & defined else _text_columns(config)
+    may_take_text = {user_code.PREPROCESSING, user_code.RUN_FN} & defined or config.quantizer.mode == "none"
+    text = [] if may_take_text else _text_columns(config)
     if text:
         raise InputError(
             f"{', '.join(text)} {'hold' if len(text) > 1 else 'holds'} text, and {config.model} has no "
-            "preprocessing_fn: the model takes numbers. Define preprocessing_fn(inputs), which makes numbers of text "
-            f"(see examples/taxi/model.py), or leave the column{'s' if len(text) > 1 else ''} out of the data."
+            "preprocessing_fn: a quantized model takes numbers. Define preprocessing_fn(inputs), which makes numbers "
+            f"of text (see examples/taxi/model.py), or leave the column{'s' if len(text) > 1 else ''} out of the data; "
+            "for layers that take text, such as StringLookup, set quantizer: {mode: none}."
         )
 
 

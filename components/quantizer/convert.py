@@ -13,6 +13,7 @@ from components.dataset import AnySplit
 from lineage.outcome import InputError
 
 SIGNATURE = "transformed"
+_DO_WITHOUT = "do without the TFLite model (quantizer: {mode: none})"
 Representative = Callable[[], Iterator[dict[str, NDArray[Any]]]]
 
 
@@ -27,16 +28,16 @@ def told_in_a_sentence(inputs: Mapping[str, tf.TensorSpec]) -> Iterator[None]:
     if text:
         raise InputError(
             f"The model takes text, {', '.join(text)}, expected numbers: a quantized TFLite model takes nothing else. "
-            "Make numbers of text in preprocessing_fn (tft.compute_and_apply_vocabulary)."
+            f"Make numbers of text in preprocessing_fn (tft.compute_and_apply_vocabulary), or {_DO_WITHOUT}."
         )
     try:
         yield
     except (ConverterError, RuntimeError, ValueError) as error:
-        raise InputError(f"TFLite cannot convert the model: {_reason(error)}.{_advice(inputs)}") from error
+        raise InputError(f"TFLite cannot convert the model: {_reason(error)}. {_advice(inputs)}.") from error
 
 
 def _reason(error: Exception) -> str:
-    """Of `<unknown>:0: error: loc(callsite(...)): 'tf.Op' op requires ...` and many more lines: what op requires what."""
+    """Of `<unknown>:0: error: loc(callsite(...)): 'tf.Op' op requires ...` and many more lines: which op, what."""
     first = next(iter(str(error).splitlines()), type(error).__name__)
     return first.rsplit("): ", 1)[-1].rstrip(".")
 
@@ -44,10 +45,10 @@ def _reason(error: Exception) -> str:
 def _advice(inputs: Mapping[str, tf.TensorSpec]) -> str:
     lists = sorted(name for name, spec in inputs.items() if not spec.shape[1:].is_fully_defined())
     if not lists:
-        return ""
+        return f"Change the layer, or {_DO_WITHOUT}"
     return (
-        f" Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to "
-        "know how many: pad to a fixed number in preprocessing_fn."
+        f"Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to know "
+        f"how many: pad to a fixed number in preprocessing_fn, or {_DO_WITHOUT}"
     )
 
 

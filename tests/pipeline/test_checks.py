@@ -76,6 +76,7 @@ def test_text_without_a_preprocessing_fn_is_refused_by_its_columns(tmp_path: Pat
     assert message(tmp_path).startswith("kind holds text, and model.py has no preprocessing_fn: ")
     (tmp_path / "trees.csv").write_text("zip,kind,height,place\n00501,oak,3.5,Bonn\n")
     assert message(tmp_path).startswith("kind, place hold text, and model.py")
+    checks.check(load(str(tmp_path), ("quantizer.mode=none",)))
 
 
 def test_which_columns_are_text_is_for_a_curated_schema_to_say(tmp_path: Path) -> None:
