@@ -47,8 +47,8 @@ def _advice(inputs: Mapping[str, tf.TensorSpec]) -> str:
     if not lists:
         return f"Change the layer, or {_DO_WITHOUT}"
     return (
-        f"Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to know "
-        f"how many: pad to a fixed number in preprocessing_fn, or {_DO_WITHOUT}"
+        f"Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to "
+        f"know how many: pad to a fixed number in preprocessing_fn, or {_DO_WITHOUT}"
     )
 
 
