@@ -124,7 +124,8 @@ def _held(blocks: Iterator[Rows], split: str, cache: Cache | None) -> AnySplit:
     if not held:
         raise InputError(f"The split {split!r} has no examples. Give more data, or a larger share in data.splits.")
     joined = _in_memory(held, split)
-    log.info("%s: %s examples in memory, %s MiB.", split, f"{len(joined):,}", f"{size / MIB:,.1f}")
+    bound = f", of {cache.most_in_memory / MIB:,.0f} that a split may take" if cache is not None else ""
+    log.info("%s: %s examples in memory, %s MiB%s.", split, f"{len(joined):,}", f"{size / MIB:,.1f}", bound)
     return joined
 
 
@@ -137,11 +138,10 @@ def _on_disk(held: collections.deque[Rows], blocks: Iterator[Rows], split: str, 
     folder = cache.folder / split
     write_split(folder, drained())
     found = DiskSplit(split, folder, cache.window)
+    size, most, window = (f"{size / MIB:,.0f} MiB" for size in (found.bytes, cache.most_in_memory, cache.window))
+    why = f", more than the {most} that a split may take in memory" if cache.most_in_memory else ""
     log.info(
-        "%s: %s examples on disk, %s MiB: more than the %s MiB that may be in memory; %s MiB of them are at a time.",
-        split,
-        f"{len(found):,}",
-        *(f"{size / MIB:,.0f}" for size in (found.bytes, cache.most_in_memory, cache.window)),
+        "%s: %s examples on disk, %s%s; at most %s of them in memory.", split, f"{len(found):,}", size, why, window
     )
     return found
 
