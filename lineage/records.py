@@ -88,8 +88,8 @@ class TrainingRecord(Record):
 
     `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch; `bytes_by_device` a device of
     the chief's process (`GPU:0`) to the bytes of weights and slots on it. `warm_start` is the file or folder of the
-    weights that the training began with, empty where it began with random ones; `skipped_steps` are those that were left
-    out because their gradient was not finite.
+    weights that the training began with, empty where it began with random ones; `skipped_steps` were left out,
+    since their gradient was not finite.
     """
 
     FILE_NAME = "training.json"

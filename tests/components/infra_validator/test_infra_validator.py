@@ -151,7 +151,7 @@ def test_failure_of_the_direct_call_is_a_reason(tmp_path: Path) -> None:
 
 def test_model_without_the_signatures_is_told_so(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "model"))
-    with pytest.raises(NotServableError, match="No signature of .* takes serialized tf.Examples, .*; it has none"):
+    with pytest.raises(NotServableError, match=r"No signature of .* takes serialized tf.Examples, .*; it has none"):
         DirectModel(tmp_path / "model")
 
 
