@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -11,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.dataset import AnySplit
+from components.trainer.callbacks import Logs
 from components.trainer.checkpoint import Checkpoints, LoopState, values_of
 from components.trainer.model import Built
 from components.trainer.not_finite import NotFiniteError, diagnose
@@ -258,20 +258,3 @@ class _Ask(NamedTuple):
     progress: int
     checkpoint: int
     end: int
-
-
-class Logs(keras.callbacks.Callback):
-    """Keeps the logs of an epoch, with what the callbacks before it have put in, such as the learning rate."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.of_epoch: dict[str, float] = {}
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Takes the logs."""
-        self.of_epoch = {name: float(value) for name, value in (logs or {}).items()}
-
-
-def tensorboard(folder: Path) -> keras.callbacks.Callback:
-    """Curves, and histograms of the weights after each epoch."""
-    return keras.callbacks.TensorBoard(str(folder), histogram_freq=1, write_graph=False)

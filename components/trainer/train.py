@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from components.parallel.memory import bytes_by_device
 from components.parallel.ordinary import ordinary_layers, set_whole_weights, whole_weights
+from components.trainer.callbacks import tensorboard
 from components.trainer.checkpoint import Checkpoints
 from components.trainer.choices import Choices
-from components.trainer.loop import Job, Loop, tensorboard
+from components.trainer.loop import Job, Loop
 from components.trainer.profile import StepProfile
 from components.trainer.training import Training
 from components.trainer.warm_start import read_weights
