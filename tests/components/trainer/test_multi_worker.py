@@ -52,6 +52,7 @@ def test_workers_and_the_chief_killed_one_after_another(tmp_path: Path, undistur
     assert_identical(finish(process, tmp_path), undisturbed)
 
 
+@pytest.mark.full
 def test_killed_once_more_than_it_may_start_again_it_fails_and_can_be_continued(
     tmp_path: Path, undisturbed: dict[str, np.ndarray]
 ) -> None:
