@@ -14,7 +14,8 @@ import pytest
 TOLERANCE = {"float32": 1e-6, "mixed_float16": 1e-3, "mixed_bfloat16": 3e-2}
 
 
-DIVISIONS = [("replicas", 1), ("replicas", 2), ("replicas", 3), ("workers", 2)]
+THREE = pytest.param(("replicas", 3), marks=pytest.mark.full)
+DIVISIONS = [("replicas", 1), ("replicas", 2), THREE, ("workers", 2)]
 
 
 def compare(division: tuple[str, int], cases: str) -> dict[str, float]:
