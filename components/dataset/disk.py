@@ -1,21 +1,41 @@
-"""A split on disk, of which a bounded part is in memory: features, labels and weights as fields of a block file."""
+"""A split on disk: blocks of neighbouring decoded rows, a file each, which TensorFlow reads without Python.
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+Without, because an iterator that is calling Python cannot be destroyed: each of the two waits for the other's lock.
+"""
+
+import errno
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
-import numpy as np
+import pydantic
 import tensorflow as tf
 
-from components.dataset.block_file import Array, BlockFile, write
 from components.dataset.rows import Blocks, Rows
-from components.dataset.split import AnySplit
-from components.dataset.table import Table
+from components.dataset.split import AnySplit, Split
+from lineage.outcome import InputError
 
+_INDEX = "index.json"
 _FEATURE, _LABEL, _WEIGHT = "feature ", "label", "weight"
-_MOST_IN_WINDOW = 2**20  # rows
-_MOST_AT_ONCE, _BYTES_AT_ONCE = 16, 2**18  # elements that are read in one call
+_COPIES = 3  # of a window in memory: one is read from while the next is put together from its blocks
+
+Values: TypeAlias = tf.Tensor | tf.RaggedTensor
+
+
+class _Column(NamedTuple):
+    """A column; `shape` is that of a row, None where rows are lists of any length."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...] | None
+
+
+class _Index(pydantic.BaseModel):
+    rows: int
+    block_rows: int
+    columns: list[_Column]
+    sizes: list[int]  # of the blocks' files, in bytes
 
 
 class DiskSplit(AnySplit):
@@ -24,111 +44,131 @@ class DiskSplit(AnySplit):
     Args:
       name: The split's.
       folder: As it was written to.
-      memory: Bytes of the part of the file that is in memory.
+      memory: Bytes of memory for the blocks that are read at a time.
     """
 
+    blocks: Blocks
+
     def __init__(self, name: str, folder: Path, memory: int):
-        self.name = name
-        self._file = BlockFile(folder, memory)
-        self._table = Table.model_validate_json(self._file.note)
-        whole, slots, rows = self._file.blocks, self._file.slots, self._file.block_rows
-        # While a window is read, so that both are in memory, begins the next one, each with one block cut in two.
-        window = whole if slots == whole else max(1, slots // 2 - 1)
-        self.blocks = Blocks(rows, min(window, max(1, _MOST_IN_WINDOW // rows)))
+        index = _read_index(folder)
+        self.name, self._folder = name, folder
+        self._rows, self._columns, self.bytes = index.rows, index.columns, sum(index.sizes)
+        window = max(1, memory // (_COPIES * max(index.sizes)))
+        self.blocks = Blocks(index.block_rows, min(window, len(index.sizes)))
 
     def __len__(self) -> int:
-        return self._file.rows
+        return self._rows
 
-    @property
-    def bytes(self) -> int:
-        """Of all rows, on disk."""
-        return self._file.bytes
+    def read(self, blocks: tf.Tensor) -> Rows:
+        """The rows of some blocks, int64 `[k]`, one block after another; lists of values as RaggedTensors."""
+        kinds = [kind for column in self._columns for kind in _tensors(column)]
+        count = tf.size(blocks)
+        arrays = [tf.TensorArray(spec.dtype, count, infer_shape=False, element_shape=spec.shape) for spec in kinds]
+        for place in tf.range(count):
+            block = tf.io.parse_tensor(tf.io.read_file(self._file(blocks[place])), tf.string)
+            tensors = [tf.io.parse_tensor(block[number], spec.dtype) for number, spec in enumerate(kinds)]
+            arrays = [array.write(place, tensor) for array, tensor in zip(arrays, tensors, strict=True)]
+        return self._rows_of([array.concat() for array in arrays])
 
     def take(self, numbers: tf.Tensor) -> Rows:
-        """Some rows, by number; a list of values is padded with 0 or "" to the longest of these rows."""
-        return self._read(lambda given: given, numbers)
+        """Some rows, by number; a list of values is padded with 0 or "" to the longest of these rows.
 
-    def take_each(
-        self,
-        elements: tf.data.Dataset,
-        choose: Callable[[Array], Sequence[Array]],
-        then: Callable[[tf.Tensor, Rows], Any],
-        most_rows: int,
-    ) -> tf.data.Dataset:
-        """Rows for each of many elements, several of which share what a call into Python costs.
-
-        Args:
-          elements: int64 scalars.
-          choose: In NumPy, from some elements to the row numbers of each.
-          then: In TensorFlow, from an element and its rows to an element of what is returned.
-          most_rows: That an element has.
+        All blocks that have one of them are read at once.
         """
-
-        def take_one(element: tf.Tensor) -> Any:
-            return then(element, self._read(lambda number: choose(number[None])[0], element))
-
-        def read(some: Array) -> list[Array]:
-            numbers = choose(some)
-            lengths = np.array([len(each) for each in numbers])
-            together = np.concatenate([np.resize(each, lengths.max()) for each in numbers])  # some rows twice
-            found = self._table.to_numpy(self._file.take(together))
-            return [lengths, *(each.reshape(len(some), -1, each.shape[1]) for each in found)]
-
-        def read_some(some: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            lengths, *found = tf.numpy_function(read, [some], [tf.int64, *self._table.dtypes])
-            return some, tf.ensure_shape(lengths, [None]), *(tf.ensure_shape(each, [None] * 3) for each in found)
-
-        def take_from(element: tf.Tensor, length: tf.Tensor, *found: tf.Tensor) -> Any:
-            return then(element, _rows(self._table.to_tensors([each[:length] for each in found])))
-
-        at_once = min(_MOST_AT_ONCE, _BYTES_AT_ONCE * len(self) // (most_rows * self.bytes))
-        if at_once < 2 or self._table.has_lists:
-            return elements.map(take_one, num_parallel_calls=2)
-        return elements.batch(at_once).map(read_some).prefetch(1).unbatch().map(take_from, num_parallel_calls=2)
-
-    def _read(self, choose: Callable[[Array], Array], argument: tf.Tensor) -> Rows:
-        """The rows whose numbers `choose` makes of the argument, in NumPy."""
-
-        def read(argument: Array) -> list[Array]:
-            return self._table.to_numpy(self._file.take(choose(argument)))
-
-        found = tf.numpy_function(read, [tf.cast(argument, tf.int64)], self._table.dtypes)
-        return _rows(self._table.to_tensors(found))
+        numbers = tf.cast(numbers, tf.int64)
+        blocks, which = tf.unique(numbers // self.blocks.rows)
+        sizes = tf.minimum(tf.constant(self.blocks.rows, tf.int64), self._rows - blocks * self.blocks.rows)
+        places = tf.gather(tf.cumsum(sizes, exclusive=True), which) + numbers % self.blocks.rows
+        return Split(self.name, *self.read(blocks)).take(places)
 
     def parts(self) -> Iterator[Rows]:
         """All rows, block by block."""
-        for first in range(0, len(self), self._file.block_rows):
-            yield self.take(tf.range(first, min(first + self._file.block_rows, len(self))))
+        for first in range(0, self._rows, self.blocks.rows):
+            yield self.take(tf.range(first, min(first + self.blocks.rows, self._rows)))
+
+    def _file(self, block: tf.Tensor) -> tf.Tensor:
+        return tf.strings.join([f"{self._folder}/", tf.strings.as_string(block)])
+
+    def _rows_of(self, tensors: list[tf.Tensor]) -> Rows:
+        left, named = iter(tensors), {}
+        for column in self._columns:
+            values = next(left)
+            if column.shape is None:
+                values = tf.RaggedTensor.from_row_lengths(values, next(left), validate=False)
+            named[column.name] = values
+        features = {name.removeprefix(_FEATURE): named[name] for name in named if name.startswith(_FEATURE)}
+        return Rows(features, named[_LABEL], named.get(_WEIGHT, ()))
 
 
 def is_written(folder: Path) -> bool:
-    """Whether a split was written to the folder, to its end."""
-    return folder.exists()
+    """Whether a split was written to the folder and is there, every block with its last byte."""
+    if not folder.exists():
+        return False
+    sizes = _read_index(folder).sizes
+    files = [folder / str(number) for number in range(len(sizes))]
+    return [file.stat().st_size for file in files if file.exists()] == sizes
 
 
 def write_split(folder: Path, blocks: Iterable[Rows]) -> None:
     """Writes a split aside, then renames.
 
     Args:
-      folder: Where there is nothing yet.
+      folder: Where there is nothing yet, or what `is_written` does not take for a split.
       blocks: Its rows, lists of values as RaggedTensors; equally many rows in each but the last, which may have fewer.
 
     Raises:
       InputError: the disk is full.
     """
-    blocks = iter(blocks)
-    first = next(blocks)
-    table = Table.of(_named(first))
-    arrays = (table.to_arrays(_named(block)) for block in itertools.chain([first], blocks))
-    write(folder, table.fields, arrays, block_rows=int(first.labels.shape[0]), note=table.model_dump_json())
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    counts: list[int] = []
+    sizes: list[int] = []
+    columns: list[_Column] = []
+    for number, block in enumerate(blocks):
+        named = _named(block)
+        columns = columns or [_column_of(name, values) for name, values in named.items()]
+        counts.append(int(block.labels.shape[0]))
+        sizes.append(_write(partial / str(number), _serialized(named)))
+    index = _Index(rows=sum(counts), block_rows=counts[0], columns=columns, sizes=sizes)
+    _write(partial / _INDEX, index.model_dump_json().encode())
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
-def _named(rows: Rows) -> dict[str, tf.Tensor | tf.RaggedTensor]:
-    features = {_FEATURE + name: column for name, column in rows.features.items()}
+def _write(path: Path, content: bytes) -> int:
+    try:
+        return path.write_bytes(content)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        shutil.rmtree(path.parent)
+        raise InputError(f"{path.parent.parent} has no room for the decoded examples: the disk is full.") from None
+
+
+def _read_index(folder: Path) -> _Index:
+    return _Index.model_validate_json((folder / _INDEX).read_text())
+
+
+def _named(rows: Rows) -> dict[str, Values]:
+    features = {_FEATURE + name: values for name, values in rows.features.items()}
     weights = {} if isinstance(rows.weights, tuple) else {_WEIGHT: rows.weights}
     return {**features, _LABEL: rows.labels, **weights}
 
 
-def _rows(named: dict[str, tf.Tensor]) -> Rows:
-    features = {name.removeprefix(_FEATURE): named[name] for name in named if name.startswith(_FEATURE)}
-    return Rows(features, named[_LABEL], named.get(_WEIGHT, ()))
+def _column_of(name: str, values: Values) -> _Column:
+    return _Column(name, values.dtype.name, None if isinstance(values, tf.RaggedTensor) else tuple(values.shape[1:]))
+
+
+def _serialized(named: dict[str, Values]) -> bytes:
+    tensors: list[tf.Tensor] = []
+    for values in named.values():
+        tensors += [values.values, values.row_lengths()] if isinstance(values, tf.RaggedTensor) else [values]
+    return tf.io.serialize_tensor(tf.stack([tf.io.serialize_tensor(tensor) for tensor in tensors])).numpy()
+
+
+def _tensors(column: _Column) -> list[tf.TensorSpec]:
+    """What of a column is in a block's file: its values, and of lists their lengths."""
+    if column.shape is not None:
+        return [tf.TensorSpec([None, *column.shape], column.dtype)]
+    return [tf.TensorSpec([None], column.dtype), tf.TensorSpec([None], tf.int64)]

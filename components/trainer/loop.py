@@ -98,14 +98,16 @@ class Loop:
         if state.step:
             log.info("Continuing at step %d, epoch %d.", state.step, state.step // self._order.steps_per_epoch + 1)
         self._train_batches = batches(self._train, self._order, self._strategy, state.step, self._augment)
-        validation = Order(len(self._validation), self._settings.batch_size, self._replicas, seed=None)
-        self._validation_batches = batches(self._validation, validation, self._strategy)
+        in_order = Order(
+            len(self._validation), self._settings.batch_size, self._replicas, None, self._validation.blocks
+        )
+        self._validation_batches = batches(self._validation, in_order, self._strategy)
         self._model.stop_training = False
         self._callbacks.on_train_begin()
         with Termination() as termination, self._profile:
             while not self._is_over(state):
                 self._epoch(state, termination)
-                self._validate(state, validation.steps_per_epoch)
+                self._validate(state, in_order.steps_per_epoch)
         self._callbacks.on_train_end()
         if state.best_epoch < 0:
             raise NotFiniteError("val_loss was not finite in any epoch. Lower the learning rate, or look at the data.")

@@ -7,13 +7,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from components.dataset import AnySplit, Blocks, DiskSplit, Rows
-from components.trainer.block_order import rows_at
+from components.dataset import AnySplit, Blocks, DiskSplit, Rows, Split
+from components.trainer.block_order import BlockOrder, Window
 from components.trainer.workers import Workers
+
+_NEVER = 2**40  # a step
+_Take = Callable[[tf.Tensor, tf.Tensor], tuple[Rows, tf.Tensor]]  # of a step and a replica: its rows, how many count
 
 
 class Batch(NamedTuple):
@@ -53,42 +54,32 @@ class Order:
 
         A replica that gets none, in a last step of fewer rows than replicas, is given one row and the count 0.
         """
+        positions, count = self._positions(step, replica)
         if self.blocks is not None:
-            part = [step * self.replicas + replica]
-            numbers = tf.numpy_function(lambda part: self.rows_of(part)[0], [part], tf.int64)
-            return tf.ensure_shape(numbers, [None]), self.count(step, replica)
-        low, high = self._span(step, replica, tf.minimum)
-        start = tf.minimum(low, self.examples - 1)
-        positions = tf.range(start, tf.maximum(high, start + 1))
+            return self.in_blocks.numbers(self.in_blocks.places(positions, step), step), count
         if self.seed is None:
-            return positions, high - low
+            return positions, count
         seed = tf.stack([tf.constant(self.seed, tf.int64), step // self.steps_per_epoch])
         last = tf.constant(self.examples - 1, tf.int64)
-        return tf.random.experimental.index_shuffle(positions, seed, last), high - low
+        return tf.random.experimental.index_shuffle(positions, seed, last), count
 
-    def count(self, step: tf.Tensor, replica: tf.Tensor) -> tf.Tensor:
-        """How many rows of a replica count at a step, int64."""
-        low, high = self._span(step, replica, tf.minimum)
-        return high - low
+    def places(self, step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Where in the permuted blocks of its epoch the rows of a replica are at a step, and how many of them count."""
+        positions, count = self._positions(step, replica)
+        return self.in_blocks.places(positions, step), count
 
-    def rows_of(self, parts: NDArray[Any]) -> list[NDArray[Any]]:
-        """In NumPy the row numbers of some parts of steps, of which that of replica r at step s is s * replicas + r."""
-        return [self._rows_of_part(*divmod(part, self.replicas)) for part in parts.tolist()]
+    @property
+    def in_blocks(self) -> BlockOrder:
+        """The order of examples on disk."""
+        assert self.blocks is not None
+        return BlockOrder(self.examples, self.batch_size, self.blocks, self.seed)
 
-    def _rows_of_part(self, step: int, replica: int) -> NDArray[Any]:
-        low, high = self._span(step, replica, min)
-        start = min(low, self.examples - 1)
-        positions = np.arange(start, max(high, start + 1))
-        if self.seed is None or self.blocks is None:
-            return positions
-        epoch = step // self.steps_per_epoch
-        return rows_at(positions, epoch, examples=self.examples, blocks=self.blocks, seed=self.seed)
-
-    def _span(self, step: Any, replica: Any, least: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-        """From where on and up to where a replica has the positions in the order of the step's epoch."""
+    def _positions(self, step: tf.Tensor, replica: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         first = step % self.steps_per_epoch * self.batch_size
-        size = least(self.examples - first, self.batch_size)
-        return first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
+        size = tf.minimum(tf.constant(self.batch_size, tf.int64), self.examples - first)
+        low, high = first + size * replica // self.replicas, first + size * (replica + 1) // self.replicas
+        start = tf.minimum(low, self.examples - 1)
+        return tf.range(start, tf.maximum(high, start + 1)), high - low
 
 
 def batches(
@@ -109,33 +100,50 @@ def batches(
         [2], is for TensorFlow's stateless random functions and is a function of the order's seed and the step.
     """
 
-    def batch(number: tf.Tensor, rows: Rows, count: tf.Tensor) -> Batch:
+    workers = Workers(strategy)
+    here = workers.local_replicas
+
+    def batch(element: tf.Tensor, take: _Take) -> Batch:
+        """Of local replica `element % here` at step `element // here`."""
+        step, replica = element // here, workers.index * here + element % here
+        rows, count = take(step, replica)
         if augment is not None:
-            seed = tf.stack([order.seed, tf.cast(number, tf.int32)])
+            seed = tf.stack([order.seed, tf.cast(step * order.replicas + replica, tf.int32)])
             features, labels = augment(rows.features, rows.labels, seed)
             rows = rows._replace(features=features, labels=labels)
         return Batch(rows, count)
 
-    def gather(number: tf.Tensor) -> Batch:
-        numbers, count = order.rows(number // order.replicas, number % order.replicas)
-        return batch(number, split.take(numbers), count)
+    def steps(first: Any, end: Any, take: _Take) -> tf.data.Dataset:
+        elements = tf.data.Dataset.range(first * here, end * here)
+        return elements.map(lambda element: batch(element, take), num_parallel_calls=2)
 
-    def taken(number: tf.Tensor, rows: Rows) -> Batch:
-        return batch(number, rows, order.count(number // order.replicas, number % order.replicas))
-
+    if isinstance(split, DiskSplit):
+        windows = order.in_blocks.windows(split, first_step)
+        data = windows.flat_map(lambda window: steps(window.first, window.end, _from_window(order, window)))
+    else:
+        data = steps(first_step, _NEVER, _from_memory(order, split))
     options = tf.data.Options()
     options.autotune.enabled = False  # with it, destroying an iterator can block for half a minute (TF 2.21)
-    workers = Workers(strategy)
-    here = workers.local_replicas
-    numbers = tf.data.Dataset.counter(first_step * here).map(
-        lambda number: number // here * order.replicas + workers.index * here + number % here
-    )
-    if isinstance(split, DiskSplit):
-        data = split.take_each(numbers, order.rows_of, taken, -(-order.batch_size // order.replicas))
-    else:
-        data = numbers.map(gather, num_parallel_calls=2)
     data = data.prefetch(2).with_options(options)
     if here == 1:
         return iter(data)
     # Replica i of a step takes element i: the parts are made here, not by splitting batches of unknown size.
     return iter(strategy.distribute_datasets_from_function(lambda _: data))
+
+
+def _from_memory(order: Order, split: AnySplit) -> _Take:
+    def take(step: tf.Tensor, replica: tf.Tensor) -> tuple[Rows, tf.Tensor]:
+        numbers, count = order.rows(step, replica)
+        return split.take(numbers), count
+
+    return take
+
+
+def _from_window(order: Order, window: Window) -> _Take:
+    in_memory = Split("window", *window.rows)
+
+    def take(step: tf.Tensor, replica: tf.Tensor) -> tuple[Rows, tf.Tensor]:
+        places, count = order.places(step, replica)
+        return in_memory.take(places - window.place), count
+
+    return take
