@@ -1,7 +1,7 @@
 """The splits of an Examples artifact as the model sees them: what the Trainer and the Quantizer read.
 
-`spec` says what a record holds, `decoding` makes tensors of it, once; `split` holds them in memory, `disk` in a file,
-and both give rows by number, so that the order in which a model sees them is nobody's concern here.
+`spec` says what a record holds, `decoding` makes tensors of it, once; `split` holds them in memory, `disk` in files
+of blocks, and both give rows by number, so that the order in which a model sees them is nobody's concern here.
 """
 
 from components.dataset.decoding import decode, padded, records

@@ -1,4 +1,4 @@
-"""The order of examples that are on disk in blocks: a permutation of all rows that reads the file block by block.
+"""The order of examples that are on disk in blocks: a permutation of all rows that reads them block by block.
 
 The blocks come in an order of their own in each epoch. The steps of an epoch are cut into windows of as many rows as
 some blocks have, and the rows of a window are permuted: a step needs the blocks of its window, and no others.

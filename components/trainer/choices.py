@@ -42,7 +42,8 @@ class Choices:
         elif self._settings.precision == "mixed_float16" and not _gpus():
             self._warn_of_float16()
         if self._settings.jit == "auto":
-            self._set(jit=self._once("jit", self._jits(), lambda: self._fastest("jit", self._jits())) == "True")
+            jits = self._jits()
+            self._set(jit=self._once("jit", jits, lambda: self._fastest("jit", jits)) == "True")
         return self._settings
 
     @property
