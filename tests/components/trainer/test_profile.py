@@ -66,7 +66,8 @@ def test_exactly_the_steps_that_were_asked_for_are_in_the_trace(profiled: Path, 
 def test_the_parts_of_a_step_sum_to_its_time(profiled: Path, times: StepTimes) -> None:
     seconds = np.mean([end - begin for name, begin, end in host_events(profiled) if name == "train"]) / 1e12
     assert sum(times.parts.values()) == pytest.approx(seconds, rel=1e-6)
-    assert all(part > 0 for part in times.parts.values())
+    assert times.compute > 0 and times.all_reduce > 0
+    assert min(times.parts.values()) >= 0, "none may be left for input and the rest where the others overlap"
 
 
 def test_a_resumed_training_keeps_what_was_profiled(tmp_path: Path) -> None:
