@@ -4,7 +4,8 @@ BIN := .venv/bin
 # Newer than all that decides what is in .venv: then there is nothing to set up.
 READY := .venv/.ready
 INPUTS := Makefile requirements.lock pyproject.toml setup.py \
-          $(shell find .make compat custom_ops/cc -type f -not -path '*/build/*' -not -path '*.egg-info/*')
+          $(shell find .make compat -type f -not -path '*/build/*' -not -path '*.egg-info/*') \
+          $(shell find custom_ops -name '*.cc' -o -name '*.h')
 # Versions for all supported Pythons at once, with hashes and without the address of any index.
 LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples --extra dev \
         --generate-hashes --no-emit-index-url --no-header pyproject.toml

@@ -1,5 +1,10 @@
-"""Builds the custom op library for the installed TensorFlow; all else about the package is in pyproject.toml."""
+"""Builds the library of custom ops for the installed TensorFlow; all else about the package is in pyproject.toml.
 
+Each folder of custom_ops is an op: op.cc knows TensorFlow; kernel.cc does not and is compiled once for each instruction
+set; kernel.cu.cc is compiled where there is nvcc. custom_ops/cc is what they share.
+"""
+
+import concurrent.futures
 import functools
 import json
 import os
@@ -7,17 +12,25 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-SOURCES = Path("custom_ops/cc")
-# Kernels include nothing of TensorFlow's, so they may take any flag. Without traps a compiler may turn a comparison
-# into a vector instruction: 3 times the speed, the same values.
+SOURCES = Path("custom_ops")
+# Without traps a compiler may turn a comparison into a vector instruction: 3 times the speed, the same values.
 KERNEL_FLAGS = ["-std=c++17", "-O3", "-g0", "-fopenmp-simd", "-fno-trapping-math", "-fvisibility=hidden"]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+_AVX512 = [*_AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mprefer-vector-width=512"]
+ISAS = {"portable": [], "avx2": _AVX2, "avx512": _AVX512, "avx512_bf16": [*_AVX512, "-mavx512bf16"]}
 # Hidden, or the library's copy of Eigen would bind to TensorFlow's.
 OP_FLAGS = ["-O2", "-g0", "-fvisibility=hidden"]
+# Turing to Hopper, and what a driver translates for all that came later.
+GPUS = [f"-gencode=arch=compute_{cc},code=sm_{cc}" for cc in (75, 80, 90)] + [
+    "-gencode=arch=compute_90,code=compute_90"
+]
+NVCC_FLAGS = ["-std=c++17", "-O3", "-Xcompiler", "-fPIC,-fvisibility=hidden", *GPUS]
+WITHOUT = "SLIPWAY_WITHOUT_OPS"
 
 ASK_TENSORFLOW = """
 import json, tensorflow as tf
@@ -25,60 +38,125 @@ print(json.dumps([tf.__version__, tf.sysconfig.get_compile_flags(), tf.sysconfig
 """
 
 
+class TensorFlow(NamedTuple):
+    """What is to be built for."""
+
+    version: str
+    compile_flags: list[str]
+    link_flags: list[str]
+
+
 @functools.cache
-def tensorflow() -> tuple[str, list[str], list[str]] | None:
-    """Version, compile flags and link flags of the TensorFlow beside this interpreter; None where there is none.
+def tensorflow() -> TensorFlow | None:
+    """The TensorFlow beside this interpreter; None where there is none.
 
     Asked in a process of its own, without the PYTHONPATH by which pip hides the environment from an isolated build.
     """
     visible = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     answer = subprocess.run([sys.executable, "-c", ASK_TENSORFLOW], env=visible, capture_output=True, text=True)
-    if answer.returncode:
-        return None
-    version, compile_flags, link_flags = json.loads(answer.stdout.splitlines()[-1])
-    return version, compile_flags, link_flags
+    return None if answer.returncode else TensorFlow(*json.loads(answer.stdout.splitlines()[-1]))
 
 
-def reason_to_leave_out() -> str | None:
-    """Why the ops cannot be built here; None where they can."""
-    compiler = os.environ.get("CXX", "g++").split()[0]
-    if shutil.which(compiler) is None:
-        return f"there is no C++ compiler ({compiler})"
-    if tensorflow() is None:
-        return "this build cannot import TensorFlow (build without isolation where it is installed)"
-    return None
+def nvcc() -> Path | None:
+    """CUDA's compiler, of $CUDA_HOME or on PATH."""
+    home = os.environ.get("CUDA_HOME")
+    found = shutil.which("nvcc", path=f"{home}/bin" if home else None)
+    return Path(found) if found else None
+
+
+def cuda_libraries(compiler: Path) -> Path:
+    """The folder with the static runtime of the toolkit that nvcc belongs to."""
+    asked = subprocess.run([compiler, "--dryrun", "-x", "cu", "/dev/null"], capture_output=True, text=True).stderr
+    [top] = {line.partition("TOP=")[2] for line in asked.splitlines() if "$ TOP=" in line}
+    folders = [Path(top) / name for name in ("lib64", "lib", "targets/x86_64-linux/lib")]
+    return next(folder for folder in folders if (folder / "libcudart_static.a").exists())
 
 
 class BuildOps(build_ext):
-    """Builds custom_ops/_ops-tf<version>.so, or leaves it out and says why: the ops have twins in plain TensorFlow."""
+    """Builds custom_ops/_ops-tf<version>.so; without a compiler leaves it out: ops have twins in plain TensorFlow."""
 
     def finalize_options(self) -> None:
-        if reason := reason_to_leave_out():
+        compiler = os.environ.get("CXX", "g++").split()[0]
+        if os.environ.get(WITHOUT) or shutil.which(compiler) is None:
+            reason = f"{WITHOUT} is set" if os.environ.get(WITHOUT) else f"there is no C++ compiler ({compiler})"
             print(f"slipway: the custom ops are left out: {reason}.")
             self.distribution.ext_modules = []
+        elif tensorflow() is None:
+            # Left out in silence, a wheel would be without them for ever.
+            sys.exit(
+                f"slipway: the custom ops are compiled against TensorFlow, and {sys.executable} cannot import it. "
+                f"Install requirements.lock first and build with --no-build-isolation, or set {WITHOUT}=1."
+            )
         super().finalize_options()
 
     def get_ext_filename(self, fullname: str) -> str:
-        found = tensorflow()
-        assert found, "extensions are dropped where there is no TensorFlow"
-        return f"{fullname.replace('.', '/')}-tf{found[0]}.so"
+        return f"{fullname.replace('.', '/')}-tf{self._tensorflow.version}.so"
 
     def build_extension(self, ext: Extension) -> None:
-        found = tensorflow()
-        assert found, "extensions are dropped where there is no TensorFlow"
-        _, compile_flags, link_flags = found
         # As system headers TensorFlow's give no warnings, so that ours are seen.
-        op_flags = [flag.replace("-I", "-isystem", 1) for flag in compile_flags] + OP_FLAGS
-        flags = {"kernel.cc": KERNEL_FLAGS, "op.cc": op_flags}
-        objects = [self._compile(Path(source), flags[Path(source).name]) for source in ext.sources]
+        op_flags = [flag.replace("-I", "-isystem", 1) for flag in self._tensorflow.compile_flags] + OP_FLAGS
+        jobs: list[tuple[Path, str, list[str]]] = []
+        for source in map(Path, ext.sources):
+            if source.name == "kernel.cc":
+                jobs += [(source, isa, [*KERNEL_FLAGS, *flags, f"-DSLIPWAY_ISA={isa}"]) for isa, flags in ISAS.items()]
+            else:
+                jobs.append((source, "", op_flags + (["-DSLIPWAY_CUDA"] if nvcc() else [])))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            objects = [*pool.map(self._compile, *zip(*jobs, strict=True)), *pool.map(self._compile_cuda, ext.depends)]
         library = Path(self.get_ext_fullpath(ext.name))
         library.parent.mkdir(parents=True, exist_ok=True)
-        self.compiler.link_shared_object(objects, str(library), extra_postargs=link_flags, target_lang="c++")
+        self.compiler.link_shared_object(
+            [*filter(None, objects), self._record()], str(library), extra_postargs=self._link_flags(), target_lang="c++"
+        )
 
-    def _compile(self, source: Path, flags: list[str]) -> str:
+    @property
+    def _tensorflow(self) -> TensorFlow:
+        found = tensorflow()
+        assert found, "refused before"
+        return found
+
+    def _compile(self, source: Path, variant: str, flags: list[str]) -> str:
         compiler: Any = self.compiler
-        [built] = compiler.compile([str(source)], output_dir=self.build_temp, extra_postargs=flags)
+        [built] = compiler.compile(
+            [str(source)], output_dir=str(Path(self.build_temp) / variant), extra_postargs=["-I.", *flags]
+        )
         return str(built)
+
+    def _compile_cuda(self, source: str) -> str | None:
+        compiler = nvcc()
+        if compiler is None or not source.endswith(".cu.cc"):
+            return None
+        built = Path(self.build_temp, source).with_suffix(".o")
+        built.parent.mkdir(parents=True, exist_ok=True)
+        self.spawn([str(compiler), "-x", "cu", "-I.", *NVCC_FLAGS, "-c", source, "-o", str(built)])
+        return str(built)
+
+    def _record(self) -> str:
+        """An object that says in the library what it was built for; custom_ops/library.py reads it."""
+        text = json.dumps({"tensorflow": self._tensorflow.version, "cuda": nvcc() is not None})
+        source = Path(self.build_temp, "record.cc")
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(f'extern "C" __attribute__((used)) const char kSlipwayOps[] = R"(slipway-ops {text})";\n')
+        return self._compile(source, "", ["-fvisibility=default"])
+
+    def _link_flags(self) -> list[str]:
+        compiler = nvcc()
+        if compiler is None:
+            return self._tensorflow.link_flags
+        # Before TensorFlow's: its framework library exports stubs of the CUDA runtime that would win.
+        cuda = [
+            f"-L{cuda_libraries(compiler)}",
+            "-Wl,--exclude-libs,ALL",
+            "-lcudart_static",
+            "-ldl",
+            "-lrt",
+            "-lpthread",
+        ]
+        return [*cuda, *self._tensorflow.link_flags]
+
+
+def files(pattern: str) -> list[str]:
+    return sorted(str(path) for path in SOURCES.rglob(pattern))
 
 
 setup(
@@ -86,8 +164,8 @@ setup(
     ext_modules=[
         Extension(
             "custom_ops._ops",
-            sources=sorted(str(path) for path in SOURCES.rglob("*.cc")),
-            depends=sorted(str(path) for path in SOURCES.rglob("*.h")),
+            sources=[path for path in files("*.cc") if not path.endswith(".cu.cc")],
+            depends=[*files("*.h"), *files("*.cu.cc")],
         )
     ],
 )

@@ -81,7 +81,7 @@ own=(--editable .)
 if $VENV/bin/python -c 'import sys; sys.exit(sys.version_info >= (3, 12))'; then
   own+=(./compat)
 fi
-# Installed anew each time: uv takes a path it has built before as up to date, whatever changed in custom_ops/cc.
+# Installed anew each time: uv takes a path it has built before as up to date, whatever changed in custom_ops.
 step 'Slipway and its custom ops' \
   $uv pip install --python $VENV/bin/python --no-deps --no-build-isolation --reinstall "${own[@]}"
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import json
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +21,9 @@ _open_scopes = 0
 def available() -> bool:
     """Whether the compiled ops are loaded and fit this machine's devices; False: every call runs its composite.
 
-    The compiled ops run on the CPU, so where TensorFlow sees a GPU the composites, which run there, are used.
+    Where TensorFlow sees a GPU and the ops were built without a CUDA compiler, the composites run, on the GPU.
     """
-    return load() is not None and not tf.config.get_visible_devices("GPU")
+    return load() is not None and (_record(_path())["cuda"] or not tf.config.get_visible_devices("GPU"))
 
 
 def ops_to_call() -> Any | None:
@@ -52,21 +54,40 @@ def composite() -> Iterator[None]:
 @functools.cache
 def load() -> Any | None:
     """The compiled ops as TensorFlow's module of functions; None, after one warning that says why, without them."""
-    path = FOLDER / f"_ops-tf{tf.__version__}.so"
+    reason = _why_not()
     try:
-        if path.exists():
-            return tf.load_op_library(str(path))
-        reason = _why_missing()
+        if reason is None:
+            return tf.load_op_library(str(_path()))
     except tf.errors.OpError as error:
-        reason = f"{path.name} does not load ({error.message})"
+        reason = f"{_path().name} does not load ({error.message})"
     logging.getLogger("slipway").warning(
         "custom_ops: %s; plain TensorFlow runs instead, with the same results. `make setup` builds them.", reason
     )
     return None
 
 
-def _why_missing() -> str:
+def _path() -> Path:
+    return FOLDER / f"_ops-tf{tf.__version__}.so"
+
+
+def _why_not() -> str | None:
+    """Why the library is not loaded: TensorFlow's ABI is that of one version, and with another one may crash."""
+    if _path().exists():
+        built_for = _record(_path())["tensorflow"]
+        return (
+            None
+            if built_for == tf.__version__
+            else f"the compiled ops are for TensorFlow {built_for}, not {tf.__version__}"
+        )
     others = sorted(found.name for found in FOLDER.glob("_ops-tf*.so"))
     if others:
         return f"the compiled ops are for another TensorFlow than {tf.__version__} ({', '.join(others)})"
     return "the compiled ops were not built"
+
+
+@functools.cache
+def _record(library: Path) -> dict[str, Any]:
+    """What setup.py wrote into a library, read without loading it: `tensorflow`, a version; `cuda`, whether built."""
+    found = re.search(rb"slipway-ops (\{.*?\})\0", library.read_bytes())
+    record: dict[str, Any] = json.loads(found[1]) if found else {"tensorflow": "unknown", "cuda": False}
+    return record

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-READ = ["Makefile", ".make", "requirements.lock", "pyproject.toml", "setup.py", "custom_ops/cc", "compat"]
+READ = ["Makefile", ".make", "requirements.lock", "pyproject.toml", "setup.py", "custom_ops", "compat"]
 # What setup.sh calls besides Python and a compiler.
 TOOLS = ["bash", "dirname", "grep", "mkdir", "tail", "wc"]
 REAL_PYTHON = Path(sys.base_prefix) / "bin" / "python3"
@@ -94,7 +94,7 @@ def test_second_setup_does_nothing(copy: Path) -> None:
         "requirements.lock",
         "pyproject.toml",
         "setup.py",
-        "custom_ops/cc/smoothed_softmax_xent/kernel.cc",
+        "custom_ops/smoothed_softmax_xent/kernel.cc",
         "compat/tfx_bsl/arrow/sql_util.py",
     ],
 )

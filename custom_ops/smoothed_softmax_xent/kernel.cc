@@ -1,13 +1,13 @@
-// Portable form: plain loops that a compiler turns into vector instructions at -O3; `omp simd` (-fopenmp-simd, no
+// Plain loops that a compiler turns into vector instructions at -O3; `omp simd` (-fopenmp-simd, no
 // OpenMP library) lets it reorder these sums and no others. A row stays in cache between its loops: memory is read once.
-#include "kernel.h"
+#include "custom_ops/smoothed_softmax_xent/kernel.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-namespace slipway {
+namespace slipway::SLIPWAY_ISA {
 namespace {
 
 // Float sums are closed after so many elements and go on in double: the error does not grow with the classes.
@@ -69,9 +69,7 @@ Sums Exponentials(const float* logits, int64_t count, float largest, float* expo
   return sums;
 }
 
-}  // namespace
-
-float SmoothedSoftmaxXentRow(const float* logits, int64_t classes, int64_t label, float smoothing, float* gradient) {
+float Row(const float* logits, int64_t classes, int64_t label, float smoothing, float* gradient) {
   const float largest = Max(logits, classes);
   const Sums sums = Exponentials(logits, classes, largest, gradient);
 
@@ -86,4 +84,8 @@ float SmoothedSoftmaxXentRow(const float* logits, int64_t classes, int64_t label
   return static_cast<float>(loss);
 }
 
-}  // namespace slipway
+}  // namespace
+
+const SmoothedSoftmaxXentKernels kSmoothedSoftmaxXent = {Row};
+
+}  // namespace slipway::SLIPWAY_ISA

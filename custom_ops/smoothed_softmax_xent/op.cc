@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "kernel.h"
+#include "custom_ops/smoothed_softmax_xent/kernel.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
@@ -60,10 +60,10 @@ class SmoothedSoftmaxXentOp : public tensorflow::OpKernel {
     const Label* label = labels.flat<Label>().data();
     float* loss = losses->flat<float>().data();
     float* gradient = gradients->flat<float>().data();
-    const auto rows = [=, smoothing = smoothing_](int64_t begin, int64_t end) {
+    const auto rows = [=, smoothing = smoothing_, &kernels = SmoothedSoftmaxXent()](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         const int64_t start = row * classes;
-        loss[row] = SmoothedSoftmaxXentRow(logit + start, classes, label[row], smoothing, gradient + start);
+        loss[row] = kernels.row(logit + start, classes, label[row], smoothing, gradient + start);
       }
     };
     const auto& pool = *ctx->device()->tensorflow_cpu_worker_threads();

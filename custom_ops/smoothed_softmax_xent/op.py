@@ -1,4 +1,4 @@
-"""Label-smoothed softmax cross-entropy over sparse labels: the op, its gradient, its composite twin and the Keras loss.
+"""Label-smoothed softmax cross-entropy over sparse labels: the op, its gradient and its composite twin.
 
 For a row of logits x with K classes, label y and smoothing e (Szegedy et al., "Rethinking the Inception Architecture
 for Computer Vision", 2016, section 7), with log p = log softmax(x):
@@ -8,7 +8,6 @@ for Computer Vision", 2016, section 7), with log p = log softmax(x):
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from custom_ops import library
@@ -52,40 +51,6 @@ def composite(logits: Any, labels: Any, label_smoothing: float) -> Any:
     return loss
 
 
-@keras.saving.register_keras_serializable(package="slipway")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Keras loss on logits [batch, classes] and integer labels [batch] or [batch, 1].
-
-    What `keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=...)` gives on one-hot labels, without
-    the one-hot array.
-
-    Example:
-        model.compile("adam", loss=custom_ops.SmoothedCrossentropy(label_smoothing=0.1))
-    """
-
-    def __init__(
-        self,
-        *,
-        label_smoothing: float = 0.0,
-        reduction: str = "sum_over_batch_size",
-        name: str = "smoothed_crossentropy",
-        dtype: Any = None,
-    ) -> None:
-        _check_smoothing(label_smoothing)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        self.label_smoothing = label_smoothing
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        # Keras has cast the labels to float; int64 brings them back, exact up to 2^24 classes.
-        labels = tf.cast(y_true, tf.int64)
-        if labels.shape.rank == 2:
-            labels = tf.squeeze(labels, axis=1)
-        return smoothed_softmax_xent(tf.cast(y_pred, tf.float32), labels, self.label_smoothing)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
-
-
 @tf.RegisterGradient("SmoothedSoftmaxXent")
 def _gradient(op: Any, d_loss: Any, d_backprop: Any) -> tuple[Any, None]:
     """Chains the derivative that the forward op has already computed; labels have none."""
@@ -100,7 +65,7 @@ def _gradient(op: Any, d_loss: Any, d_backprop: Any) -> tuple[Any, None]:
 
 def _checked(logits: Any, labels: Any, label_smoothing: float) -> tuple[Any, Any]:
     """The arguments, once what is known of them before they run is found to fit."""
-    _check_smoothing(label_smoothing)
+    check_smoothing(label_smoothing)
     if logits.dtype != tf.float32 or labels.dtype not in (tf.int32, tf.int64):
         raise ValueError(
             "Expected float32 logits and int32 or int64 labels; cast them first. "
@@ -114,6 +79,6 @@ def _checked(logits: Any, labels: Any, label_smoothing: float) -> tuple[Any, Any
     return logits, labels
 
 
-def _check_smoothing(label_smoothing: float) -> None:
+def check_smoothing(label_smoothing: float) -> None:
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"Expected label_smoothing in [0, 1]. Received: label_smoothing={label_smoothing}")
