@@ -1,7 +1,7 @@
 """Builds the library of custom ops for the installed TensorFlow; all else about the package is in pyproject.toml.
 
 Each folder of custom_ops is an op: op.cc knows TensorFlow; kernel.cc does not and is compiled once for each instruction
-set; kernel.cu.cc is compiled where there is nvcc. custom_ops/cc is what they share.
+set; kernel.cu.cc is compiled where there is nvcc; xla.cc is the op for XLA. custom_ops/cc is what they share.
 """
 
 import concurrent.futures
@@ -100,7 +100,7 @@ class BuildOps(build_ext):
             if source.name == "kernel.cc":
                 jobs += [(source, isa, [*KERNEL_FLAGS, *flags, f"-DSLIPWAY_ISA={isa}"]) for isa, flags in ISAS.items()]
             else:
-                jobs.append((source, "", op_flags + (["-DSLIPWAY_CUDA"] if nvcc() else [])))
+                jobs.append((source, "", op_flags + (["-DSLIPWAY_CUDA"] if nvcc() else []) + self._xla_flags(source)))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [*pool.map(self._compile, *zip(*jobs, strict=True)), *pool.map(self._compile_cuda, ext.depends)]
         library = Path(self.get_ext_fullpath(ext.name))
@@ -131,6 +131,13 @@ class BuildOps(build_ext):
         self.spawn([str(compiler), "-x", "cu", "-I.", *NVCC_FLAGS, "-c", source, "-o", str(built)])
         return str(built)
 
+    def _xla_flags(self, source: Path) -> list[str]:
+        """Of two libraries whose headers XLA's include and TensorFlow's flags do not name."""
+        if source.name != "xla.cc":
+            return []
+        include = next(flag[2:] for flag in self._tensorflow.compile_flags if flag.startswith("-I"))
+        return [f"-isystem{include}/external/{name}" for name in ("highwayhash", "farmhash_archive/src")]
+
     def _record(self) -> str:
         """An object that says in the library what it was built for; custom_ops/library.py reads it."""
         text = json.dumps({"tensorflow": self._tensorflow.version, "cuda": nvcc() is not None})
@@ -141,8 +148,9 @@ class BuildOps(build_ext):
 
     def _link_flags(self) -> list[str]:
         compiler = nvcc()
+        of_tensorflow = [*self._tensorflow.link_flags, "-l:libtensorflow_cc.so.2"]  # the latter for XLA
         if compiler is None:
-            return self._tensorflow.link_flags
+            return of_tensorflow
         # Before TensorFlow's: its framework library exports stubs of the CUDA runtime that would win.
         cuda = [
             f"-L{cuda_libraries(compiler)}",
@@ -152,7 +160,7 @@ class BuildOps(build_ext):
             "-lrt",
             "-lpthread",
         ]
-        return [*cuda, *self._tensorflow.link_flags]
+        return [*cuda, *of_tensorflow]
 
 
 def files(pattern: str) -> list[str]:
