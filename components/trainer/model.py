@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from components.dataset import Rows
 from components.parallel.optimizer import work_beside_variables
+from components.trainer.fused_adam import fuse
 from components.trainer.precision import outputs_in_float32
 from components.trainer.settings import TrainerSettings
 from components.trainer.target import Target
@@ -182,5 +183,6 @@ def _check_plateau(optimizer: keras.Optimizer, settings: TrainerSettings) -> Non
 def _make_variables(model: keras.Model, inputs: dict[str, tf.TensorSpec], target: Target) -> None:
     labels = tf.zeros([2, *target.labels.shape[1:]], target.labels.dtype)
     model._symbolic_build(data_batch=(as_input(_zeros(inputs)), labels))
+    fuse(base_optimizer(model.optimizer))
     work_beside_variables(base_optimizer(model.optimizer))
     model.optimizer.build(model.trainable_variables)

@@ -21,6 +21,8 @@ from keras import layers
 from components.dataset import Split
 from components.trainer import precision
 from components.trainer.cluster import Cluster, of_chief
+from components.trainer.fused_adam import fuse
+from components.trainer.model import base_optimizer
 from components.trainer.order import Order, batches
 from components.trainer.processes import train_in_processes
 from components.trainer.settings import TrainerSettings
@@ -73,7 +75,7 @@ def model(lookup: bool = False) -> keras.Model:
     hidden = layers.Dense(16, activation="tanh")(x)
     if lookup:
         rows = keras.ops.cast(keras.ops.abs(x) * 300, "int32") % 1000
-        hidden = layers.Concatenate()([hidden, layers.Flatten()(layers.Embedding(1000, 2)(rows))])
+        hidden = layers.Concatenate()([hidden, layers.Flatten()(layers.Embedding(40_000, 2)(rows))])
     built = keras.Model(x, layers.Dense(3, activation="softmax")(hidden))
     precision.outputs_in_float32(built)
     return built
@@ -137,6 +139,7 @@ def compiled(
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1024)
         net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], auto_scale_loss=False)
         net._symbolic_build(data_batch=(tf.zeros([2, 8]), tf.zeros([2], tf.int64)))
+        fuse(base_optimizer(net.optimizer))
         net.optimizer.build(net.trainable_variables)
     return net, TrainStep(net, strategy, accumulate=accumulate, **{"skip_nan": False} | options)
 
