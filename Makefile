@@ -12,7 +12,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples -
 # Asked by the shell when a recipe runs: set-up may just have brought it.
 UV = $$([ -x .uv/bin/uv ] && echo .uv/bin/uv || echo uv)
 
-.PHONY: help setup demo test test-all bench lint format lock lock-check clean
+.PHONY: help setup demo test test-all bench sanitize lint format lock lock-check clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -35,6 +35,10 @@ test-all: lint  ## the same, and what takes long: every combination, many kills
 bench: setup  ## paired comparisons with what they stand beside: medians and ratios
 	$(BIN)/python -m benchmarks.example_gen
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.custom_ops
+
+sanitize: setup  ## the custom ops' tests on a build that looks for reads and writes out of bounds
+	@.make/sanitize.sh
 
 lint: setup  ## style, types and the direction of imports
 	$(BIN)/ruff check
