@@ -39,7 +39,7 @@ Table = Iterator[str]
 
 
 def losses(limits: Peaks, turns: int) -> Table:
-    """Forward and backward pass of the mean loss; `tf.function` is Keras' loss on one-hot labels, TensorFlow's fastest."""
+    """Forward and backward pass of the mean loss; `tf.function` is Keras' on one-hot labels, TF's fastest."""
     for batch, classes in LOSSES:
         for dtype in (tf.float32, tf.bfloat16):
             logits, labels = loss_inputs(batch, classes, dtype)
