@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-import tfx.v1 as tfx
+from tfx.components import ExampleValidator, SchemaGen, Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components import user_code
@@ -36,7 +39,7 @@ _LOCAL_BEAM = [
 ]
 
 
-def build(config: Config, root: Path) -> tfx.dsl.Pipeline:
+def build(config: Config, root: Path) -> Pipeline:
     """The TFX pipeline of a checked config.
 
     Args:
@@ -50,9 +53,7 @@ def build(config: Config, root: Path) -> tfx.dsl.Pipeline:
     examples = ingest.outputs["examples"]
     statistics = statistics_gen(config, examples)
     schema = _schema(config, statistics)
-    validator = tfx.components.ExampleValidator(
-        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
-    )
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"])
     gate = DataGate(
         anomalies=validator.outputs["anomalies"],
         schema=schema.outputs["schema"],
@@ -62,7 +63,7 @@ def build(config: Config, root: Path) -> tfx.dsl.Pipeline:
     nodes = [ingest, statistics, schema, validator, gate]
     transform = _transform(config, examples, schema, gate)
     nodes += [transform] if transform else []
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.name,
         pipeline_root=str(pipeline_root(root, config.name)),
         components=[*nodes, *_model_nodes(config, root, examples, schema, gate, transform)],
@@ -76,17 +77,17 @@ def _schema(config: Config, statistics: BaseComponent) -> BaseComponent:
     if config.schema_file:
         path = str(config.resolve(config.schema_file))
         return SchemaImporter(schema_file=path, fingerprint=curated.fingerprint(path))
-    return tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
+    return SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=True)
 
 
 def _transform(
-    config: Config, examples: tfx.types.BaseChannel, schema: BaseComponent, gate: BaseComponent
+    config: Config, examples: BaseChannel, schema: BaseComponent, gate: BaseComponent
 ) -> BaseComponent | None:
     """No preprocessing_fn, no Transform: its fixed cost is the largest of all nodes."""
     module_file = str(config.resolve(config.model))
     if user_code.PREPROCESSING not in user_code.functions(module_file):
         return None
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
         preprocessing_fn="components.transform.preprocessing_fn",
@@ -104,7 +105,7 @@ def _transform(
 def _model_nodes(
     config: Config,
     root: Path,
-    examples: tfx.types.BaseChannel,
+    examples: BaseChannel,
     schema: BaseComponent,
     gate: BaseComponent,
     transform: BaseComponent | None,
@@ -130,11 +131,11 @@ def _model_nodes(
     )
     trainer.add_upstream_node(gate)
     model = trainer.outputs["model"]
-    baseline = tfx.dsl.Resolver(
+    baseline = Resolver(
         strategy_class=BaselineStrategy,
         candidate=model,
-        model=tfx.dsl.Channel(type=Model),
-        model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
     ).with_id("Baseline")
     evaluator = Evaluator(
         examples=examples, model=model, baseline_model=baseline.outputs["model"], eval_config=_eval_config(config)
@@ -167,14 +168,14 @@ def _model_nodes(
 
 def _base_model(trained: dict[str, Any], settings: TrainerSettings) -> BaseNode:
     """The model that a training of these inputs and properties begins with."""
-    channels = {name: given for name, given in trained.items() if isinstance(given, tfx.types.BaseChannel)}
+    channels = {name: given for name, given in trained.items() if isinstance(given, BaseChannel)}
     properties = {name: given or "" for name, given in trained.items() if name not in channels}
-    return tfx.dsl.Resolver(
+    return Resolver(
         strategy_class=LatestBlessedStrategy,
         config={"properties": {**properties, "settings": settings.model_dump_json()}},
         **channels,
-        model=tfx.dsl.Channel(type=Model),
-        model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
     ).with_id("BaseModel")
 
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import tfx.v1 as tfx
 from tfx.dsl.compiler.compiler import Compiler
 from tfx.dsl.compiler.constants import PIPELINE_RUN_ID_PARAMETER_NAME
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -20,7 +20,7 @@ def compile_pipeline(config: Config, root: Path) -> pipeline_pb2.Pipeline:
       InputError: the user's file cannot be imported, or the head of the data is wrong; nothing has run by then.
     """
     user_code.load(str(config.resolve(config.model)))
-    pipeline: tfx.dsl.Pipeline = build(config, root)
+    pipeline: Pipeline = build(config, root)
     return Compiler().compile(pipeline)
 
 

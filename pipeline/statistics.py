@@ -5,8 +5,9 @@ us a value, so a look at the first record decides.
 """
 
 import tensorflow_data_validation as tfdv
-import tfx.v1 as tfx
+from tfx.components import StatisticsGen
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.types import BaseChannel
 
 from pipeline.config import Config
 from pipeline.ingest import first_record
@@ -14,11 +15,11 @@ from pipeline.ingest import first_record
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"BM")  # how png, jpeg, gif and bmp begin
 
 
-def statistics_gen(config: Config, examples: tfx.types.BaseChannel) -> BaseComponent:
+def statistics_gen(config: Config, examples: BaseChannel) -> BaseComponent:
     """The StatisticsGen of a checked config."""
     infer_images = config.schema_file is None and config.data.format == "tfrecord" and _has_images(config)
     options = tfdv.StatsOptions(enable_semantic_domain_stats=True) if infer_images else None
-    return tfx.components.StatisticsGen(examples=examples, stats_options=options)
+    return StatisticsGen(examples=examples, stats_options=options)
 
 
 def _has_images(config: Config) -> bool:

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import tfx.v1 as tfx
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.common.importer import Importer
 from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
 from tfx.types.artifact import Artifact
 
 BEAM_ARGS = [
@@ -44,7 +46,7 @@ class Ran:
 def run_component(root: Path, make: Callable[..., BaseComponent], given: dict[str, Given], cache: bool = False) -> Ran:
     """Imports `given`, runs `make(**channels)` and returns what MLMD has of it; raises what the executor raised."""
     importers = {
-        key: tfx.dsl.Importer(
+        key: Importer(
             source_uri=artifact.uri,
             artifact_type=artifact.type,
             properties=artifact.properties,
@@ -54,8 +56,8 @@ def run_component(root: Path, make: Callable[..., BaseComponent], given: dict[st
     }
     component = make(**{key: importer.outputs["result"] for key, importer in importers.items()})
     database = str(root / "metadata.sqlite")
-    tfx.orchestration.LocalDagRunner().run(
-        tfx.dsl.Pipeline(
+    LocalDagRunner().run(
+        Pipeline(
             pipeline_name="one_component",
             pipeline_root=str(root / "artifacts"),
             components=[*importers.values(), component],

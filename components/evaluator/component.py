@@ -1,15 +1,16 @@
 """The Evaluator's interface: TFX's, with an executor that also leaves an EvaluationRecord."""
 
 import tensorflow_model_analysis as tfma
-import tfx.v1 as tfx
+from tfx import components as tfx_components
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.types import BaseChannel
 
 from components.evaluator.executor import Executor
 
 SPLIT = "test"
 
 
-class Evaluator(tfx.components.Evaluator):
+class Evaluator(tfx_components.Evaluator):
     """Evaluates the model on the test split with TFMA and blesses it against the thresholds of `eval_config`.
 
     The outputs are those of TFX's Evaluator; `evaluation` also holds an EvaluationRecord, which is what the report
@@ -29,9 +30,9 @@ class Evaluator(tfx.components.Evaluator):
     def __init__(
         self,
         *,
-        examples: tfx.types.BaseChannel,
-        model: tfx.types.BaseChannel,
-        baseline_model: tfx.types.BaseChannel,
+        examples: BaseChannel,
+        model: BaseChannel,
+        baseline_model: BaseChannel,
         eval_config: tfma.EvalConfig,
     ):
         super().__init__(

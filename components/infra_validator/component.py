@@ -1,8 +1,8 @@
 """The InfraValidator's interface."""
 
-import tfx.v1 as tfx
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 
@@ -47,8 +47,8 @@ class InfraValidator(BaseComponent):
     def __init__(
         self,
         *,
-        model: tfx.types.BaseChannel,
-        examples: tfx.types.BaseChannel,
+        model: BaseChannel,
+        examples: BaseChannel,
         split: str = "test",
         requests: int = 16,
     ) -> None:
@@ -60,6 +60,6 @@ class InfraValidator(BaseComponent):
                 examples=examples,
                 split=split,
                 requests=requests,
-                blessing=tfx.dsl.Channel(type=InfraBlessing),
+                blessing=Channel(type=InfraBlessing),
             )
         )

@@ -1,8 +1,8 @@
 """The Pusher's interface."""
 
-import tfx.v1 as tfx
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.standard_artifacts import InfraBlessing, Model, ModelBlessing, PushedModel
 
@@ -60,13 +60,13 @@ class Pusher(BaseComponent):
     def __init__(
         self,
         *,
-        model: tfx.types.BaseChannel,
+        model: BaseChannel,
         destination: str,
         keep: int,
-        tflite_model: tfx.types.BaseChannel | None = None,
-        model_blessing: tfx.types.BaseChannel | None = None,
-        quantization_blessing: tfx.types.BaseChannel | None = None,
-        infra_blessing: tfx.types.BaseChannel | None = None,
+        tflite_model: BaseChannel | None = None,
+        model_blessing: BaseChannel | None = None,
+        quantization_blessing: BaseChannel | None = None,
+        infra_blessing: BaseChannel | None = None,
     ) -> None:
         if not destination:
             raise ValueError("destination='': expected the folder that the model's servers watch.")
@@ -81,6 +81,6 @@ class Pusher(BaseComponent):
                 infra_blessing=infra_blessing,
                 destination=destination,
                 keep=keep,
-                pushed_model=tfx.dsl.Channel(type=PushedModel),
+                pushed_model=Channel(type=PushedModel),
             )
         )

@@ -1,8 +1,8 @@
 """The Quantizer's interface."""
 
-import tfx.v1 as tfx
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, Schema, TransformGraph
 
@@ -62,14 +62,14 @@ class Quantizer(BaseComponent):
     def __init__(
         self,
         *,
-        model: tfx.types.BaseChannel,
-        examples: tfx.types.BaseChannel,
-        schema: tfx.types.BaseChannel,
+        model: BaseChannel,
+        examples: BaseChannel,
+        schema: BaseChannel,
         task: str,
         label: str,
         weight: str | None = None,
-        transform_graph: tfx.types.BaseChannel | None = None,
-        model_blessing: tfx.types.BaseChannel | None = None,
+        transform_graph: BaseChannel | None = None,
+        model_blessing: BaseChannel | None = None,
         mode: str = "int8",
         max_drop: float = 0.005,
         representative_examples: int = 200,
@@ -82,9 +82,9 @@ class Quantizer(BaseComponent):
                 schema=schema,
                 transform_graph=transform_graph,
                 model_blessing=model_blessing,
-                tflite_model=tfx.dsl.Channel(type=TFLiteModel),
-                blessing=tfx.dsl.Channel(type=QuantizationBlessing),
-                metrics=tfx.dsl.Channel(type=QuantizationMetrics),
+                tflite_model=Channel(type=TFLiteModel),
+                blessing=Channel(type=QuantizationBlessing),
+                metrics=Channel(type=QuantizationMetrics),
                 task=task,
                 label=label,
                 weight=weight,

@@ -1,8 +1,8 @@
 """The Trainer's interface."""
 
-import tfx.v1 as tfx
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import BaseChannel, Channel
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.types.standard_artifacts import Examples, Model, ModelRun, Schema, TransformGraph
 
@@ -70,15 +70,15 @@ class Trainer(BaseComponent):
     def __init__(
         self,
         *,
-        examples: tfx.types.BaseChannel,
-        schema: tfx.types.BaseChannel,
+        examples: BaseChannel,
+        schema: BaseChannel,
         module_file: str,
         module_fingerprint: str,
         task: str,
         label: str,
         weight: str | None = None,
-        transform_graph: tfx.types.BaseChannel | None = None,
-        base_model: tfx.types.BaseChannel | None = None,
+        transform_graph: BaseChannel | None = None,
+        base_model: BaseChannel | None = None,
         settings: TrainerSettings | None = None,
         warm_start_fingerprint: str | None = None,
     ):
@@ -88,8 +88,8 @@ class Trainer(BaseComponent):
                 schema=schema,
                 transform_graph=transform_graph,
                 base_model=base_model,
-                model=tfx.dsl.Channel(type=Model),
-                model_run=tfx.dsl.Channel(type=ModelRun),
+                model=Channel(type=Model),
+                model_run=Channel(type=ModelRun),
                 module_file=module_file,
                 module_fingerprint=module_fingerprint,
                 task=task,

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-import tfx.v1 as tfx
 from ml_metadata import metadata_store
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.importer import Importer
+from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import metadata
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.evaluator.baseline import BaselineStrategy
@@ -18,11 +22,11 @@ class Store:
         self._root = root
         self._database = str(root / "metadata.sqlite")
 
-    def train(self, name: str) -> tfx.dsl.Importer:
+    def train(self, name: str) -> Importer:
         """Registers a model, once; its name is the folder it lies in."""
         folder = self._root / "models" / name
         folder.mkdir(parents=True, exist_ok=True)
-        model = tfx.dsl.Importer(source_uri=str(folder), artifact_type=Model).with_id("model")
+        model = Importer(source_uri=str(folder), artifact_type=Model).with_id("model")
         self._run([model])
         return model
 
@@ -32,17 +36,17 @@ class Store:
         folder = self._root / "blessings" / name
         folder.mkdir(parents=True)
         verdict = {"blessed": int(blessed), "current_model_id": model.id}
-        blessing = tfx.dsl.Importer(source_uri=str(folder), artifact_type=ModelBlessing, custom_properties=verdict)
+        blessing = Importer(source_uri=str(folder), artifact_type=ModelBlessing, custom_properties=verdict)
         self._run([blessing.with_id("blessing")])
 
     def baseline_of(self, candidate: str) -> str | None:
         """Name of the model that `candidate`, trained or found in the cache, is compared with."""
         model = self.train(candidate)
-        resolver = tfx.dsl.Resolver(
+        resolver = Resolver(
             strategy_class=BaselineStrategy,
             candidate=model.outputs["result"],
-            model=tfx.dsl.Channel(type=Model),
-            model_blessing=tfx.dsl.Channel(type=ModelBlessing),
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
         ).with_id("Baseline")
         self._run([model, resolver])
         [context] = [c for c in self._store().get_contexts_by_type("node") if c.name == "one_component.Baseline"]
@@ -52,8 +56,8 @@ class Store:
         return Path(self._store().get_artifacts_by_id(found)[0].uri).name if found else None
 
     def _run(self, nodes: list[BaseNode]) -> None:
-        tfx.orchestration.LocalDagRunner().run(
-            tfx.dsl.Pipeline(
+        LocalDagRunner().run(
+            Pipeline(
                 pipeline_name="one_component",
                 pipeline_root=str(self._root / "artifacts"),
                 components=nodes,

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tfx.v1 as tfx
 from keras import layers
+from tfx.types import BaseChannel
 from tfx.types.standard_artifacts import Model
 
 from components import user_code
@@ -218,7 +218,7 @@ def test_trainer_begins_with_its_base_model(tmp_path: Path) -> None:
     first = small_training.train(tmp_path / "first", data, SOURCE, task="multiclass", hyperparameters={"rate": 0.1})
     module_file = tmp_path / "first" / "model.py"
 
-    def component(**channels: tfx.types.BaseChannel) -> Trainer:
+    def component(**channels: BaseChannel) -> Trainer:
         return Trainer(
             **channels,
             module_file=str(module_file),
