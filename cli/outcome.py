@@ -40,6 +40,7 @@ def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, s
             (f"int8 {quantized.metric}", f"{number(quantized.accuracy)} (float {number(quantized.float_accuracy)})"),
             ("int8 size", f"{quantized.bytes / 1000:.0f} kB (float {quantized.float_bytes / 1000:.0f} kB)"),
         ]
+    facts += [("custom ops", summary.custom_ops)] if summary.custom_ops else []
     if summary.pushed:
         facts.append(("served version", summary.pushed))
         tflite = Path(summary.pushed) / "model.tflite"

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+import custom_ops
 from components import user_code
 from lineage.outcome import InputError
 
@@ -24,7 +25,8 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> d
     weight = custom_config.get("weight")
     passed = {} if weight is None else {weight: inputs[weight]}
     module = user_code.load(custom_config["module_file"])
-    outputs = getattr(module, user_code.PREPROCESSING)(inputs)
+    with custom_ops.composite():  # it is saved, and runs in other processes and in what is served
+        outputs = getattr(module, user_code.PREPROCESSING)(inputs)
     for name, column in passed.items():
         _check_weight(name, column, outputs.get(name, column))
     return {**outputs, **passed}

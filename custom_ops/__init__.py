@@ -4,7 +4,7 @@ A call runs the op where its library was built and can run, else the twin; `comp
 what an exported model must hold so that it loads where this library does not exist.
 """
 
-from custom_ops.library import available, composite
+from custom_ops.library import available, composite, why_unavailable
 from custom_ops.smoothed_softmax_xent import SmoothedCrossentropy, smoothed_softmax_xent
 
-__all__ = ["SmoothedCrossentropy", "available", "composite", "smoothed_softmax_xent"]
+__all__ = ["SmoothedCrossentropy", "available", "composite", "smoothed_softmax_xent", "why_unavailable"]

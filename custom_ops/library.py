@@ -23,7 +23,15 @@ def available() -> bool:
 
     Where TensorFlow sees a GPU and the ops were built without a CUDA compiler, the composites run, on the GPU.
     """
-    return load() is not None and (_record(_path())["cuda"] or not tf.config.get_visible_devices("GPU"))
+    return load() is not None and _fits_devices()
+
+
+def why_unavailable() -> str | None:
+    """Why every call would run its composite here, as half a sentence; None where the compiled ops run."""
+    _, reason = _loaded()
+    if reason is None and not _fits_devices():
+        return "TensorFlow sees a GPU, and the compiled ops were built without CUDA's compiler"
+    return reason
 
 
 def ops_to_call() -> Any | None:
@@ -54,16 +62,28 @@ def composite() -> Iterator[None]:
 @functools.cache
 def load() -> Any | None:
     """The compiled ops as TensorFlow's module of functions; None, after one warning that says why, without them."""
+    ops, reason = _loaded()
+    if reason is not None:
+        logging.getLogger("slipway").warning(
+            "custom_ops: %s; plain TensorFlow runs instead, with the same results. `make setup` builds them.", reason
+        )
+    return ops
+
+
+@functools.cache
+def _loaded() -> tuple[Any | None, str | None]:
+    """The compiled ops, or why there are none."""
     reason = _why_not()
+    if reason is not None:
+        return None, reason
     try:
-        if reason is None:
-            return tf.load_op_library(str(_path()))
+        return tf.load_op_library(str(_path())), None
     except tf.errors.OpError as error:
-        reason = f"{_path().name} does not load ({error.message})"
-    logging.getLogger("slipway").warning(
-        "custom_ops: %s; plain TensorFlow runs instead, with the same results. `make setup` builds them.", reason
-    )
-    return None
+        return None, f"{_path().name} does not load ({error.message})"
+
+
+def _fits_devices() -> bool:
+    return _record(_path())["cuda"] or not tf.config.get_visible_devices("GPU")
 
 
 def _path() -> Path:

@@ -9,6 +9,8 @@ from typing import ClassVar, Self
 
 import pydantic
 
+CUSTOM_OPS = "custom_ops"  # custom property of the Model that the Trainer makes: what its record says under that name
+
 
 class Part(pydantic.BaseModel):
     """What a record is made of: unknown fields are errors, and NaN (a metric of an empty slice) survives JSON."""
@@ -89,7 +91,8 @@ class TrainingRecord(Record):
     `history` maps a Keras metric name (`loss`, `val_loss`, ...) to one value an epoch; `bytes_by_device` a device of
     the chief's process (`GPU:0`) to the bytes of weights and slots on it. `warm_start` is the file or folder of the
     weights that the training began with, empty where it began with random ones; `skipped_steps` were left out,
-    since their gradient was not finite.
+    since their gradient was not finite. `custom_ops` is what calls of them ran: custom, compiled, or composite, plain
+    TensorFlow.
     """
 
     FILE_NAME = "training.json"
@@ -102,6 +105,7 @@ class TrainingRecord(Record):
     warm_start: str = ""
     step_times: StepTimes | None = None
     skipped_steps: int = 0
+    custom_ops: str = ""
 
 
 class Slice(Part):

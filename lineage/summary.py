@@ -6,7 +6,7 @@ import pydantic
 
 from lineage.findings import Findings, find
 from lineage.outcome import State
-from lineage.records import QuantizationRecord
+from lineage.records import CUSTOM_OPS, QuantizationRecord
 from lineage.runs import ArtifactRef, Node, Run
 
 
@@ -43,6 +43,7 @@ class Summary(pydantic.BaseModel):
     """A run in one JSON object; times are UTC, a NaN becomes null.
 
     `metrics` are the Evaluator's, on the whole split. `pushed` is the folder of the served version.
+    `custom_ops` is what the Trainer ran where model.py calls one: custom or composite.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Summary(pydantic.BaseModel):
     started: datetime.datetime
     finished: datetime.datetime | None
     nodes: list[NodeSummary]
+    custom_ops: str | None
     metrics: dict[str, float] | None
     quantized: QuantizationSummary | None
     pushed: str | None
@@ -72,6 +74,7 @@ def summarize(run: Run) -> Summary:
         started=run.started,
         finished=run.finished,
         nodes=[_node(node) for node in run.nodes],
+        custom_ops=_custom_ops(run),
         metrics=_metrics(findings),
         quantized=_quantized(findings.quantization) if findings.quantization else None,
         pushed=pushed_folder(run),
@@ -84,6 +87,11 @@ def pushed_folder(run: Run) -> str | None:
         if destination := artifact.properties.get("pushed_destination"):
             return str(destination)
     return None
+
+
+def _custom_ops(run: Run) -> str | None:
+    recorded = [artifact.properties.get(CUSTOM_OPS) for artifact in run.artifacts("Model")]
+    return next((str(ops) for ops in recorded if ops), None)
 
 
 def _node(node: Node) -> NodeSummary:

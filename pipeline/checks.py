@@ -5,6 +5,8 @@ second.
 """
 
 import gzip
+import importlib.metadata
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -99,6 +101,22 @@ def check_warm_start(config: Config) -> None:
         weights_file.find(str(config.resolve(config.trainer.warm_start_path)))
 
 
+def check_ops(config: Config) -> None:
+    """Where the custom ops have to be compiled, they are, for the TensorFlow that is installed; the Trainer loads them.
+
+    Their package is found, not imported: it imports TensorFlow.
+    """
+    package = importlib.util.find_spec("custom_ops")
+    if config.trainer.ops != "custom" or package is None or package.origin is None:
+        return
+    library = Path(package.origin).with_name(f"_ops-tf{importlib.metadata.version('tensorflow')}.so")
+    if not library.exists():
+        raise InputError(
+            f"trainer.ops is custom, but there is no {library}. Build it with `make setup`, or set trainer.ops to auto "
+            "or composite, with which plain TensorFlow gives the same results."
+        )
+
+
 def check_data(config: Config) -> None:
     """The files are there, with the same columns; label, weight, slices are among them, the first two as numbers."""
     patterns = data_patterns(config)
@@ -145,6 +163,7 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_data_gate,
     check_cluster,
     check_warm_start,
+    check_ops,
     check_data,
     check_label,
     check_text,

@@ -13,7 +13,7 @@ from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import json_utils, path_utils
 
 from components import dataset, user_code
-from components.trainer import run_fn, weights_file
+from components.trainer import ops, run_fn, weights_file
 from components.trainer.announcement import announced
 from components.trainer.cache import cache_of, remove_examples
 from components.trainer.cluster import Cluster, of_chief
@@ -24,6 +24,7 @@ from components.trainer.settings import LATEST_BLESSED, TrainerSettings
 from components.trainer.strategy import make_strategy
 from components.trainer.train import train
 from components.trainer.training import Training
+from lineage.records import CUSTOM_OPS, TrainingRecord
 
 log = logging.getLogger("slipway.trainer")
 
@@ -52,6 +53,14 @@ class Executor(BaseExecutor):
         except Exception:  # not what SIGTERM and Ctrl-C raise: that is continued
             remove_examples(_checkpoint_folder(model_run, input_dict, exec_properties))
             raise
+        _record_ops(get_single_instance(output_dict["model"]), model_run)
+
+
+def _record_ops(model: Artifact, model_run: str) -> None:
+    """On the Model in MLMD; the process that knows may have been another one, so the record says it."""
+    record = TrainingRecord.load(model_run)
+    if record:
+        model.set_string_custom_property(CUSTOM_OPS, record.custom_ops)
 
 
 def _fit_in_processes(settings: TrainerSettings, work: str, model_run: str) -> None:
@@ -71,6 +80,7 @@ def fit(cluster: Cluster | None, work: str) -> None:
     input_dict, output_dict, exec_properties = json_utils.loads(work)
     settings = TrainerSettings.model_validate_json(exec_properties["settings"])
     strategy = make_strategy(settings, cluster)
+    chosen_ops = ops.chosen(settings.ops)
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     transform = dataset.read_transform(input_dict.get("transform_graph"))
     label, weight = exec_properties["label"], exec_properties.get("weight")
@@ -92,10 +102,11 @@ def fit(cluster: Cluster | None, work: str) -> None:
         validation,
         _warm_start(settings, input_dict),
     )
-    trained, record = train(training, strategy, checkpoint_folder, model_run)
+    with ops.running(chosen_ops):
+        trained, record = train(training, strategy, checkpoint_folder, model_run)
     if cluster is not None and not cluster.is_chief:
         return
-    record.save(model_run)
+    record.model_copy(update={"custom_ops": chosen_ops}).save(model_run)
     export(
         trained,
         path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),

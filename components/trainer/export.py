@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
+import custom_ops
 from components.dataset import FeatureSpec, decode, padded
 from components.trainer.model import call
 
@@ -54,12 +55,13 @@ def export(
     def serve_examples(examples: tf.Tensor) -> Tensors:
         return from_raw(tf.io.parse_example(examples, dict(raw_spec)))
 
-    archive.add_endpoint("serving_default", serving_default, input_signature=[_raw_inputs(raw_spec)])
-    archive.add_endpoint(
-        "serve_examples", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
-    )
-    archive.add_endpoint("transformed", transformed, input_signature=[inputs])
-    archive.write_out(folder, verbose=False)
+    with custom_ops.composite():  # what is served, evaluated and converted must not need the compiled ops
+        archive.add_endpoint("serving_default", serving_default, input_signature=[_raw_inputs(raw_spec)])
+        archive.add_endpoint(
+            "serve_examples", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
+        )
+        archive.add_endpoint("transformed", transformed, input_signature=[inputs])
+        archive.write_out(folder, verbose=False)
 
 
 def _transform(

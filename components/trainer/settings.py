@@ -49,6 +49,11 @@ class TrainerSettings(pydantic.BaseModel):
         default="auto",
         description="Whether XLA compiles forward and backward pass; auto: where it is faster, on a GPU.",
     )
+    ops: Literal["custom", "composite", "auto"] = Field(
+        default="auto",
+        description="Of model.py's calls of custom_ops: custom runs the compiled ops, composite their twins in plain "
+        "TensorFlow; auto: the compiled ones where they are built and fit the devices. Exported are the twins always.",
+    )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         default="auto",
         description="auto: mirrored where there are several GPUs, else one device; multi_worker: several processes.",

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+import custom_ops
 from components.parallel.memory import bytes_by_device
 from components.parallel.ordinary import ordinary_layers, set_whole_weights, whole_weights
 from components.trainer.callbacks import tensorboard
@@ -56,7 +57,8 @@ def train(
     if settings.profile and not record.step_times:
         log.warning("trainer.profile: the training ended before step %d; none was profiled.", settings.profile[0])
 
-    with ordinary_layers():  # and ordinary variables, whatever the policy and the strategy
+    # And ordinary variables, whatever the policy and the strategy; no function of it may be traced with a custom op.
+    with ordinary_layers(), custom_ops.composite():
         exported = training.build("float32").model
     exported.set_weights(whole_weights(built.model))
     exported.save_weights(str(Path(model_run, "last.weights.h5")))

@@ -1,6 +1,9 @@
 """Claims about what is found wrong before any work."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -206,3 +209,24 @@ def test_the_examples_are_in_order(tmp_path: Path) -> None:
         config = load(str(tmp_path / "examples" / example))
         prepare(config)
         checks.check(config)
+
+
+CHECK = """
+import sys
+from pipeline import checks
+from pipeline.config import load
+try:
+    checks.check(load(sys.argv[1], ("trainer.ops=custom",)))
+except Exception as error:
+    print(error)
+assert "tensorflow" not in sys.modules
+"""
+
+
+def test_ops_that_have_to_be_compiled_and_are_not_are_refused_without_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "custom_ops").mkdir()
+    (tmp_path / "custom_ops/__init__.py").touch()
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(checks.__file__).parents[1]}"}
+    command = [sys.executable, "-c", CHECK, str(project(tmp_path))]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path, env=environment).stdout
+    assert told.startswith(f"trainer.ops is custom, but there is no {tmp_path}/custom_ops/_ops-tf")

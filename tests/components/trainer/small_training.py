@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import tensorflow as tf
-import tfx.v1 as tfx
+from tfx.components import Transform
 from tfx.types.standard_artifacts import Model, TransformGraph
 
 from components import user_code
@@ -33,6 +33,7 @@ class Trained:
     record: TrainingRecord
     saved_model: Any
     model: Given
+    custom_ops: str
 
     def predict(self, **features: Any) -> np.ndarray:
         """`serving_default` on raw features."""
@@ -91,7 +92,9 @@ def train(
     record = TrainingRecord.load(ran.uri("model_run"))
     assert record is not None
     model = tf.saved_model.load(str(Path(ran.uri("model"), "Format-Serving")))
-    return Trained(Path(ran.uri("model_run")), record, model, Given(Model, ran.uri("model")))
+    [artifact] = ran.outputs["model"]
+    custom_ops = artifact.custom_properties["custom_ops"].string_value
+    return Trained(Path(ran.uri("model_run")), record, model, Given(Model, ran.uri("model")), custom_ops)
 
 
 def transform(root: Path, data: dict[str, Given], source: str) -> dict[str, Given]:
@@ -99,8 +102,8 @@ def transform(root: Path, data: dict[str, Given], source: str) -> dict[str, Give
     module = root / "preprocessing.py"
     module.write_text(f"import keras\nfrom keras import layers\n{source}")
 
-    def component(**channels: Any) -> tfx.components.Transform:
-        return tfx.components.Transform(
+    def component(**channels: Any) -> Transform:
+        return Transform(
             preprocessing_fn="components.transform.preprocessing_fn",
             custom_config={"module_file": str(module)},
             disable_statistics=True,

@@ -106,8 +106,9 @@ def build_model(inputs_spec, hp):
 def test_the_component_trains_in_two_processes_and_exports_once(tmp_path: Path) -> None:
     data = write(tmp_path, CLASSES, X, KEYS)
     settings = {"task": "multiclass", "epochs": 3, "cache": "disk"}
-    two = train(tmp_path / "two", data, SOFTMAX, strategy="multi_worker", workers=2, **settings)
+    two = train(tmp_path / "two", data, SOFTMAX, strategy="multi_worker", workers=2, ops="composite", **settings)
     one = train(tmp_path / "one", data, SOFTMAX, **settings)
+    assert (two.custom_ops, one.custom_ops) == ("composite", "custom")
     for first, second in zip(two.weights(), one.weights(), strict=True):
         np.testing.assert_allclose(first, second, atol=1e-6)  # float32 sums in another order
     assert two.record.history.keys() == one.record.history.keys()
