@@ -1,8 +1,8 @@
-// Plain loops that a compiler turns into vector instructions at -O3; `omp simd` (-fopenmp-simd, no
-// OpenMP library) lets it reorder these sums and no others. A row stays in cache between its loops: memory is read once.
+// Plain loops that a compiler turns into vector instructions at -O3; `omp simd` (-fopenmp-simd, no OpenMP library) lets
+// it reorder these sums and no others, and says that a gradient in the memory of its logits is no obstacle. A block of
+// logits stays in the first-level cache between its two loops: memory is read once.
 #include "custom_ops/smoothed_softmax_xent/kernel.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -12,13 +12,39 @@ namespace {
 
 // Float sums are closed after so many elements and go on in double: the error does not grow with the classes.
 constexpr int64_t kBlock = 1024;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-// exp(x) for x <= 0, within 2 units in the last place; below -87, where a float would soon be denormal, exp(-87).
+inline float FromBits(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline uint32_t ToBits(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+inline float ToFloat(float value) { return value; }
+inline float ToFloat(Bfloat16 value) { return FromBits(uint32_t{value.bits} << 16); }
+
+inline void Store(float value, float* to) { *to = value; }
+
+// To the nearest, ties to even; NaN stays NaN.
+inline void Store(float value, Bfloat16* to) {
+  const uint32_t bits = ToBits(value);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  to->bits = static_cast<uint16_t>(value != value ? 0x7fc0u : rounded);
+}
+
+// exp(x) for x <= 0, within 2 units in the last place; 0 below -87.7, where a float would soon be denormal.
 // Cephes' reduction x = n ln 2 + r with a polynomial for exp(r); NaN stays NaN.
 inline float ExpNonPositive(float x) {
   constexpr float kLog2e = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
-  x = x < -87.0f ? -87.0f : x;
+  x = x < -88.0f ? -88.0f : x;           // then n is -127, and 2^n is 0
   const float shifted = x * kLog2e + kRound;
   const float n = shifted - kRound;
   const float r = (x - n * kLn2High) - n * kLn2Low;
@@ -29,63 +55,94 @@ inline float ExpNonPositive(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  uint32_t bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  const uint32_t scale_bits = (bits + 127u) << 23;
-  float scale;
-  std::memcpy(&scale, &scale_bits, sizeof scale);
-  return p * scale;
+  return p * FromBits((ToBits(shifted) + 127u) << 23);
 }
 
-float Max(const float* values, int64_t count) {
-  float largest = -std::numeric_limits<float>::infinity();
+// NaN is not looked at.
+template <typename T>
+float Max(const T* values, int64_t count) {
+  float largest = -kInfinity;
 #pragma omp simd reduction(max : largest)
-  for (int64_t i = 0; i < count; ++i) largest = values[i] > largest ? values[i] : largest;
+  for (int64_t i = 0; i < count; ++i) {
+    const float value = ToFloat(values[i]);
+    largest = value > largest ? value : largest;
+  }
   return largest;
 }
 
+// Over the logits so far, relative to the largest of them (Milakov and Gimelshein, "Online normalizer calculation for
+// softmax", 2018, by blocks).
 struct Sums {
-  double shifted = 0;      // sum of (logit - largest)
-  double exponential = 0;  // sum of exp(logit - largest)
+  float maximum = -kInfinity;
+  double shifted = 0;      // sum of (logit - shift)
+  double exponential = 0;  // sum of exp(logit - shift)
+
+  // The maximum, but finite while all logits are -inf, since -inf - -inf is NaN.
+  float Shift() const { return maximum < kLowest ? kLowest : maximum; }
 };
 
-// Writes exp(logits - largest) into `exponentials`.
-Sums Exponentials(const float* logits, int64_t count, float largest, float* exponentials) {
-  Sums sums;
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t end = std::min(count, begin + kBlock);
-    float shifted = 0, exponential = 0;
-#pragma omp simd reduction(+ : shifted, exponential)
-    for (int64_t i = begin; i < end; ++i) {
-      const float x = logits[i] - largest;
-      const float e = ExpNonPositive(x);
-      exponentials[i] = e;
-      shifted += x;
-      exponential += e;
-    }
-    sums.shifted += shifted;
-    sums.exponential += exponential;
+template <typename T>
+void Add(const T* logits, int64_t begin, int64_t end, Sums* sums) {
+  const float largest = Max(logits + begin, end - begin), before = sums->Shift();
+  sums->maximum = largest > sums->maximum ? largest : sums->maximum;
+  const float shift = sums->Shift();
+  if (shift != before) {
+    const double change = static_cast<double>(before) - shift;
+    sums->shifted += static_cast<double>(begin) * change;
+    sums->exponential *= std::exp(change);
   }
-  return sums;
+  float shifted = 0, exponential = 0;
+#pragma omp simd reduction(+ : shifted, exponential)
+  for (int64_t i = begin; i < end; ++i) {
+    const float x = ToFloat(logits[i]) - shift;
+    shifted += x;
+    exponential += ExpNonPositive(x);
+  }
+  sums->shifted += shifted;
+  sums->exponential += exponential;
 }
 
-float Row(const float* logits, int64_t classes, int64_t label, float smoothing, float* gradient) {
-  const float largest = Max(logits, classes);
-  const Sums sums = Exponentials(logits, classes, largest, gradient);
+template <typename T>
+float Loss(const T* logits, int64_t classes, int64_t label, SmoothedSoftmaxXentOptions options,
+           Normalizer* normalizer) {
+  Sums sums;
+  for (int64_t begin = 0; begin < classes; begin += kBlock) {
+    Add(logits, begin, begin + kBlock < classes ? begin + kBlock : classes, &sums);
+  }
+  if (sums.maximum == -kInfinity) sums.exponential = std::numeric_limits<double>::quiet_NaN();
+  *normalizer = {sums.maximum, static_cast<float>(sums.exponential)};
 
-  const float scale = static_cast<float>(1.0 / sums.exponential);
-  const float shared = smoothing / static_cast<float>(classes);
-  for (int64_t i = 0; i < classes; ++i) gradient[i] = gradient[i] * scale - shared;
-  gradient[label] -= 1.0f - smoothing;
-
-  double loss = std::log(sums.exponential) - (1.0 - smoothing) * (logits[label] - largest);
-  // Without smoothing the mean has no say: an infinite logit must not turn 0 * inf into NaN.
-  if (smoothing > 0) loss -= smoothing * sums.shifted / static_cast<double>(classes);
+  const double log_sum = std::log(sums.exponential), smoothing = options.label_smoothing;
+  double loss = log_sum;
+  // What has no share has no say: an infinite logit must not turn 0 * inf into NaN.
+  if (smoothing < 1) loss -= (1 - smoothing) * (static_cast<double>(ToFloat(logits[label])) - sums.maximum);
+  if (smoothing > 0) loss -= smoothing * (sums.shifted / static_cast<double>(classes));
+  const double log_sum_exp = sums.maximum + log_sum;
+  if (options.z_loss != 0) loss += options.z_loss * log_sum_exp * log_sum_exp;
   return static_cast<float>(loss);
+}
+
+template <typename T>
+void Gradient(const T* logits, int64_t classes, int64_t label, SmoothedSoftmaxXentOptions options,
+              Normalizer normalizer, float d_loss, T* gradient) {
+  const double log_sum_exp = normalizer.maximum + std::log(static_cast<double>(normalizer.sum));
+  const double weight = d_loss * (1 + 2 * options.z_loss * log_sum_exp);
+  const float maximum = normalizer.maximum, scale = static_cast<float>(weight / normalizer.sum);
+  const float shared = d_loss * options.label_smoothing / static_cast<float>(classes);
+  // Read before it is written, and rounded once.
+  const float of_label = ExpNonPositive(ToFloat(logits[label]) - maximum) * scale - shared;
+#pragma omp simd
+  for (int64_t i = 0; i < classes; ++i) {
+    Store(ExpNonPositive(ToFloat(logits[i]) - maximum) * scale - shared, &gradient[i]);
+  }
+  Store(of_label - d_loss * (1 - options.label_smoothing), &gradient[label]);
 }
 
 }  // namespace
 
-const SmoothedSoftmaxXentKernels kSmoothedSoftmaxXent = {Row};
+const SmoothedSoftmaxXentKernels kSmoothedSoftmaxXent = {
+    {Loss<float>, Gradient<float>},
+    {Loss<Bfloat16>, Gradient<Bfloat16>},
+};
 
 }  // namespace slipway::SLIPWAY_ISA

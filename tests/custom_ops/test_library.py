@@ -35,7 +35,7 @@ for folder in sys.argv[1:]:
 class Module(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([None], tf.int64)])
     def loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return custom_ops.smoothed_softmax_xent(logits, labels, 0.1)
+        return custom_ops.smoothed_softmax_xent(logits, labels, label_smoothing=0.1)
 
 
 def run_python(code: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

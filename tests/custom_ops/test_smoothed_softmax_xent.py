@@ -33,7 +33,7 @@ def loss_and_gradient(logits: np.ndarray, labels: np.ndarray, smoothing: float) 
     variable = tf.constant(logits)
     with tf.GradientTape() as tape:
         tape.watch(variable)
-        loss = custom_ops.smoothed_softmax_xent(variable, labels, smoothing)
+        loss = custom_ops.smoothed_softmax_xent(variable, labels, label_smoothing=smoothing)
     return loss.numpy(), tape.gradient(loss, variable).numpy()
 
 
@@ -89,8 +89,8 @@ def test_nan_logit_poisons_its_row_only(implementation: str) -> None:
 
 def test_int32_labels_give_the_same(implementation: str) -> None:
     logits, labels = random_case((7, 3))
-    by_int32 = custom_ops.smoothed_softmax_xent(logits, labels.astype(np.int32), 0.1)
-    np.testing.assert_array_equal(by_int32, custom_ops.smoothed_softmax_xent(logits, labels, 0.1))
+    by_int32 = custom_ops.smoothed_softmax_xent(logits, labels.astype(np.int32), label_smoothing=0.1)
+    np.testing.assert_array_equal(by_int32, custom_ops.smoothed_softmax_xent(logits, labels, label_smoothing=0.1))
 
 
 def test_empty_batch_gives_empty_results(implementation: str) -> None:
@@ -106,7 +106,7 @@ def test_second_derivative_equals_the_softmax_jacobian(implementation: str) -> N
         outer.watch(variable)
         with tf.GradientTape() as inner:
             inner.watch(variable)
-            loss = custom_ops.smoothed_softmax_xent(variable, labels, 0.1)
+            loss = custom_ops.smoothed_softmax_xent(variable, labels, label_smoothing=0.1)
         gradient = inner.gradient(loss, variable)
     hessian = outer.jacobian(gradient, variable).numpy().reshape(5, 5)
     probabilities = reference(logits, labels, 1.0)[1][0] + 1 / 5  # with all mass smoothed the target is uniform
@@ -142,16 +142,17 @@ def test_wrong_dtypes_and_smoothing_are_refused() -> None:
     with pytest.raises(ValueError, match="Received: logits float64, labels int64"):
         custom_ops.smoothed_softmax_xent(np.zeros((1, 2)), np.zeros(1, np.int64))
     with pytest.raises(ValueError, match=r"label_smoothing=1\.5"):
-        custom_ops.smoothed_softmax_xent(np.zeros((1, 2), np.float32), np.zeros(1, np.int64), 1.5)
+        custom_ops.smoothed_softmax_xent(np.zeros((1, 2), np.float32), np.zeros(1, np.int64), label_smoothing=1.5)
 
 
 def test_shape_function_infers_from_either_argument() -> None:
     with tf.Graph().as_default():
         logits = tf.raw_ops.Placeholder(dtype=tf.float32, shape=tf.TensorShape([None, 10]))
         labels = tf.raw_ops.Placeholder(dtype=tf.int64, shape=tf.TensorShape([4]))
-        loss, backprop = library.load().smoothed_softmax_xent(logits, labels)
-    assert loss.shape == [4]
-    assert backprop.shape == [4, 10]
+        loss, maximum, total = library.load().smoothed_softmax_xent(logits, labels)
+        gradient = library.load().smoothed_softmax_xent_grad(logits, labels, maximum, total, loss)
+    assert [loss.shape, maximum.shape, total.shape] == [[4]] * 3
+    assert gradient.shape == [4, 10]
 
 
 @pytest.mark.parametrize(("logits", "labels"), [([4, 10], [3]), ([4], [4]), ([4, 10], [4, 1])])
