@@ -83,7 +83,13 @@ def _loaded() -> tuple[Any | None, str | None]:
 
 
 def _fits_devices() -> bool:
-    return _record(_path())["cuda"] or not tf.config.get_visible_devices("GPU")
+    return _built_with_cuda() or not tf.config.get_visible_devices("GPU")
+
+
+@functools.cache
+def _built_with_cuda() -> bool:
+    """Asked at every call: a path would be made anew for each."""
+    return bool(_record(_path())["cuda"])
 
 
 def _path() -> Path:

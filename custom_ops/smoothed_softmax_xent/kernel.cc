@@ -138,9 +138,18 @@ void Gradient(const T* logits, int64_t classes, int64_t label, SmoothedSoftmaxXe
   Store(of_label - d_loss * (1 - options.label_smoothing), &gradient[label]);
 }
 
+#if defined(__AVX512F__)
+constexpr int64_t kCyclesPerLogit = 1;
+#elif defined(__AVX2__)
+constexpr int64_t kCyclesPerLogit = 2;
+#else
+constexpr int64_t kCyclesPerLogit = 5;
+#endif
+
 }  // namespace
 
 const SmoothedSoftmaxXentKernels kSmoothedSoftmaxXent = {
+    kCyclesPerLogit,
     {Loss<float>, Gradient<float>},
     {Loss<Bfloat16>, Gradient<Bfloat16>},
 };

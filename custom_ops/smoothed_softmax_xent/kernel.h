@@ -51,6 +51,7 @@ struct SmoothedSoftmaxXentRow {
 };
 
 struct SmoothedSoftmaxXentKernels {
+  int64_t cycles_per_logit;  // about; either way
   SmoothedSoftmaxXentRow<float> float32;
   SmoothedSoftmaxXentRow<Bfloat16> bfloat16;
 };

@@ -94,8 +94,6 @@ const SmoothedSoftmaxXentRow<Bfloat16>& RowKernels(Bfloat16) { return SmoothedSo
 template <typename T, typename Label, typename Row, typename Ignored>
 absl::Status ForEachRow(OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch, Row row,
                         Ignored ignored) {
-  // Measured with SSE2, the least that x86-64 has; Shard needs it to tell when a second thread pays.
-  constexpr int64_t kCyclesPerLogit = 4;
   std::atomic<int64_t> wrong = batch.rows;
   const auto rows = [&](int64_t begin, int64_t end) {
     for (int64_t number = begin; number < end; ++number) {
@@ -111,7 +109,9 @@ absl::Status ForEachRow(OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, 
     }
   };
   const auto& pool = *ctx->device()->tensorflow_cpu_worker_threads();
-  tensorflow::Shard(pool.num_threads, pool.workers, batch.rows, kCyclesPerLogit * batch.classes, rows);
+  // Shard must know what a row costs to tell when a second thread pays.
+  const int64_t cycles = SmoothedSoftmaxXent().cycles_per_logit * batch.classes;
+  tensorflow::Shard(pool.num_threads, pool.workers, batch.rows, cycles, rows);
   if (wrong == batch.rows) return absl::OkStatus();
   return InvalidArgument("labels[", wrong.load(), "] = ", batch.labels[wrong], " is outside [0, ", batch.classes,
                          "), counted over all ", batch.rows, " labels",
