@@ -83,10 +83,11 @@ def composite(logits: Any, labels: Any, options: Options) -> Any:
     for ignore_index in options.ignore_index:
         ignored = tf.equal(columns, ignore_index)
         # Neither the logits nor the label of such a row may come to anything, not even to NaN times 0.
-        rows, columns = tf.where(ignored[:, tf.newaxis], 0.0, rows), tf.where(ignored, 0, columns)
-    loss = _loss_of_rows(rows, columns, options)
-    # A gather on a GPU or by XLA does not refuse what is out of range; as a factor NaN is in the gradient too.
-    loss *= tf.where((columns >= 0) & (columns < classes), 1.0, float("nan"))
+        rows = tf.where(ignored[:, tf.newaxis], 0.0, rows)
+        columns = tf.where(ignored, tf.zeros_like(columns), columns)
+    # A gather on a GPU or by XLA refuses no label: a factor of NaN on both sides of it is in loss and gradient.
+    factor = tf.where((columns >= 0) & (columns < classes), 1.0, float("nan"))
+    loss = factor * _loss_of_rows(rows * factor[:, tf.newaxis], columns, options)
     return tf.reshape(tf.where(ignored, 0.0, loss), tf.shape(labels))
 
 

@@ -1,192 +1,217 @@
-"""The op and its composite against a float64 NumPy reference, and how they refuse what they cannot take."""
+"""The op SmoothedSoftmaxXent and its composite against a float64 NumPy reference: numbers, options, extremes."""
 
-from typing import Any
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import custom_ops
-from custom_ops import library
+from tests.custom_ops.contract import Arrays, OpContract
+from tests.custom_ops.xent_reference import Pair, assert_equal_to_reference, loss_and_gradient, random_case, reference
 
 # 5,000 classes: several of the kernel's blocks; 300 rows of 999: enough work for TF to use its threads.
-SHAPES = [(1, 1), (2, 2), (7, 3), (5, 17), (300, 999), (3, 5000)]
+SHAPES = [(1, 1), (2, 2), (7, 3), (5, 17), (300, 999), (3, 5000), (2, 3, 65), (2, 2, 3, 1025)]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"label_smoothing": 0.1},
+    {"label_smoothing": 1.0},
+    {"z_loss": 1e-2},
+    {"label_smoothing": 0.2, "z_loss": 1e-4, "ignore_index": 0},
+]
+FAR_APART = np.array([[1000, 0, -1000], [-3e38, 0, 3e38], [-np.inf, 0, 0]], np.float32)
+
+IN_ANOTHER_PROCESS = """
+import sys, numpy as np
+from tests.custom_ops.xent_reference import loss_and_gradient, random_case
+import tensorflow as tf
+found = []
+for shape in [(300, 999), (3, 5000), (5, 17)]:
+    logits, labels = random_case(shape)
+    for dtype in (tf.float32, tf.bfloat16):
+        loss, gradient = loss_and_gradient(tf.cast(logits, dtype), labels, label_smoothing=0.1, z_loss=1e-2)
+        found += [loss, tf.cast(gradient, tf.float32).numpy()]
+np.savez(sys.argv[1], *found)
+"""
 
 
-def reference(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Loss and derivative by the definition: cross-entropy with the smoothed one-hot distribution, in float64."""
-    batch, classes = logits.shape
-    target = np.full((batch, classes), smoothing / classes)
-    target[np.arange(batch), labels] += 1 - smoothing
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    log_probabilities = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return -(target * log_probabilities).sum(axis=1), np.exp(log_probabilities) - target
+class TestContract(OpContract):
+    op_type = "SmoothedSoftmaxXent"
+    cases: ClassVar[dict[str, Callable[[], Arrays]]] = {
+        "matrix": lambda: random_case((6, 20)),
+        "sequences": lambda: random_case((2, 3, 33)),
+    }
+    rtol: ClassVar[dict[str, float]] = {"float32": 2e-6, "bfloat16": 2**-8}
 
+    @staticmethod
+    def call(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        result: tf.Tensor = custom_ops.smoothed_softmax_xent(
+            logits, labels, label_smoothing=0.1, ignore_index=3, z_loss=1e-2
+        )
+        return result
 
-def random_case(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    random = np.random.default_rng(shape)
-    return random.normal(scale=4, size=shape).astype(np.float32), random.integers(0, shape[1], size=shape[0])
-
-
-def loss_and_gradient(logits: np.ndarray, labels: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
-    variable = tf.constant(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(variable)
-        loss = custom_ops.smoothed_softmax_xent(variable, labels, label_smoothing=smoothing)
-    return loss.numpy(), tape.gradient(loss, variable).numpy()
-
-
-@pytest.fixture(params=["op", "composite"])
-def implementation(request: pytest.FixtureRequest) -> Any:
-    """Both ways to run a call, one after the other."""
-    assert custom_ops.available(), "`make setup` builds the op"
-    if request.param == "op":
-        yield request.param
-    else:
+    def test_xla_equals_the_composite(self, case: str, dtype: str) -> None:
+        """In the scope of composites: the op has no kernel of XLA's."""
         with custom_ops.composite():
-            yield request.param
+            super().test_xla_equals_the_composite(case, dtype)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_loss_and_gradient_equal_the_float64_reference(
-    implementation: str, shape: tuple[int, int], smoothing: float
+    implementation: str, shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:
     logits, labels = random_case(shape)
-    loss, gradient = loss_and_gradient(logits, labels, smoothing)
-    expected_loss, expected_gradient = reference(logits, labels, smoothing)
-    # A few units in the last place of float32 (6e-8, relative), of the largest term where terms cancel.
-    np.testing.assert_allclose(loss, expected_loss, rtol=5e-7, atol=2e-6)
-    np.testing.assert_allclose(gradient, expected_gradient, rtol=5e-6, atol=1e-7)
+    expected = reference(logits, labels, **options)
+    assert_equal_to_reference(loss_and_gradient(logits, labels, **options), expected)
+    in_bfloat16 = loss_and_gradient(tf.cast(logits, tf.bfloat16), labels, **options)
+    assert in_bfloat16[1].dtype == tf.bfloat16.as_numpy_dtype
+    assert_equal_to_reference(in_bfloat16, expected)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_op_equals_its_composite(shape: tuple[int, int]) -> None:
-    logits, labels = random_case(shape)
-    by_op = loss_and_gradient(logits, labels, 0.1)
-    with custom_ops.composite():
-        by_composite = loss_and_gradient(logits, labels, 0.1)
-    for left, right in zip(by_op, by_composite, strict=True):
-        np.testing.assert_allclose(left, right, rtol=1e-6, atol=1e-6)
+@pytest.mark.parametrize("seed", range(25))
+def test_random_shapes_and_options_equal_the_float64_reference(implementation: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    logits, labels = random_case((*random.integers(1, 9, size=random.integers(1, 4)), random.integers(1, 3000)))
+    options = {
+        "label_smoothing": random.uniform(),
+        "z_loss": random.uniform(high=1e-2),
+        "ignore_index": int(labels.flat[0]),
+    }
+    assert_equal_to_reference(loss_and_gradient(logits, labels, **options), reference(logits, labels, **options))
+
+
+def test_float16_logits_give_a_float32_loss_and_a_float16_gradient(implementation: str) -> None:
+    logits, labels = random_case((5, 17))
+    loss, gradient = loss_and_gradient(tf.cast(logits, tf.float16), labels, label_smoothing=0.1)
+    expected_loss, expected_gradient = reference(logits, labels, label_smoothing=0.1)
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-6)
+    assert gradient.dtype == np.float16
+    np.testing.assert_allclose(gradient.astype(float), expected_gradient, rtol=2**-10, atol=2**-24)
+
+
+def test_weights_multiply_loss_and_gradient_and_have_one_of_their_own(implementation: str) -> None:
+    logits, labels = (tf.constant(array) for array in random_case((3, 7)))
+    weights = tf.constant([0.0, 0.5, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch([logits, weights])
+        loss = custom_ops.smoothed_softmax_xent(logits, labels, label_smoothing=0.1, weights=weights)
+    of_logits, of_weights = tape.gradient(loss, [logits, weights])
+    plain, gradient = reference(logits.numpy(), labels.numpy(), label_smoothing=0.1)
+    np.testing.assert_allclose(loss, plain * weights, rtol=1e-6)
+    np.testing.assert_allclose(of_logits, gradient * weights[:, None], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(of_weights, plain, rtol=1e-6)
+
+
+def test_ignored_examples_come_to_nothing_whatever_their_logits(implementation: str) -> None:
+    logits, labels = random_case((4, 50))
+    logits[1], logits[2] = np.nan, np.inf
+    labels[1:3] = -100
+    loss, gradient = loss_and_gradient(logits, labels, ignore_index=-100, label_smoothing=0.1, z_loss=0.1)
+    assert not loss[1:3].any()
+    assert not gradient[1:3].any()
+    kept = [0, 3]
+    expected = reference(logits[kept], labels[kept], label_smoothing=0.1, z_loss=0.1)
+    assert_equal_to_reference((loss[kept], gradient[kept]), expected)
 
 
 def test_extreme_logits_stay_exact(implementation: str) -> None:
-    logits = np.array([[1000, 0, -1000], [-3e38, 0, 3e38], [-np.inf, 0, 0]], np.float32)
-    loss, gradient = loss_and_gradient(logits, np.array([0, 2, 1]), 0.0)
+    loss, gradient = loss_and_gradient(FAR_APART, np.array([0, 2, 1]))
     np.testing.assert_allclose(loss, [0, 0, np.log(2)], atol=1e-6)
     np.testing.assert_allclose(gradient, [[0, 0, 0], [0, 0, 0], [0, -0.5, 0.5]], atol=1e-6)
 
 
-def test_nan_logit_poisons_its_row_only(implementation: str) -> None:
-    logits = np.zeros((3, 20), np.float32)
-    logits[1, 4] = np.nan
-    loss, gradient = loss_and_gradient(logits, np.zeros(3, np.int64), 0.1)
-    assert np.isnan(loss).tolist() == [False, True, False]
-    assert np.isnan(gradient).all(axis=1).tolist() == [False, True, False]
-    assert not np.isnan(gradient[[0, 2]]).any()
+@pytest.mark.parametrize("offset", [-1e4, 1e4])
+def test_what_is_added_to_all_logits_changes_nothing(implementation: str, offset: float) -> None:
+    logits = np.array([[1.0, 2.0, 4.0, 4.0]], np.float32)
+    loss, gradient = loss_and_gradient(logits + np.float32(offset), np.array([3]), label_smoothing=0.1)
+    assert_equal_to_reference((loss, gradient), reference(logits, np.array([3]), label_smoothing=0.1))
+
+
+def infinities() -> np.ndarray:
+    """Rows of 3,000: -inf at first, at last, all over, at the label; one and two of +inf; NaN beside -inf only."""
+    logits = np.random.default_rng(0).normal(size=(8, 3000)).astype(np.float32)
+    logits[0, :2000] = logits[1, 1000:] = logits[2] = logits[3, 7] = logits[7] = -np.inf
+    logits[4, 5] = logits[5, 7] = logits[5, 2999] = np.inf
+    logits[6, 1500] = logits[7, 20] = np.nan
+    return logits
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_infinite_and_nan_logits_give_what_log_softmax_makes_of_them(implementation: str, smoothing: float) -> None:
+    logits, labels = tf.constant(infinities()), np.full(8, 7)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        log_probabilities = tf.nn.log_softmax(logits)
+        of_label, of_all = tf.gather(log_probabilities, labels, batch_dims=1), tf.reduce_mean(log_probabilities, 1)
+        expected = {0.0: -of_label, 0.1: -0.9 * of_label - 0.1 * of_all, 1.0: -of_all}[smoothing]
+    loss, gradient = loss_and_gradient(logits, labels, label_smoothing=smoothing)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    np.testing.assert_allclose(gradient, tape.gradient(expected, logits), rtol=1e-5, atol=1e-7)
+    assert np.isnan(loss).tolist() == [False, False, True, False, True, True, True, True]
+
+
+def test_a_row_has_the_same_bits_alone_as_among_others_on_several_threads() -> None:
+    logits, labels = random_case((300, 999))
+    together = loss_and_gradient(logits, labels, label_smoothing=0.1)
+    for row in range(0, 300, 30):
+        alone = loss_and_gradient(logits[row : row + 1], labels[row : row + 1], label_smoothing=0.1)
+        for left, right in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(left[0], right[row])
 
 
 def test_int32_labels_give_the_same(implementation: str) -> None:
     logits, labels = random_case((7, 3))
-    by_int32 = custom_ops.smoothed_softmax_xent(logits, labels.astype(np.int32), label_smoothing=0.1)
-    np.testing.assert_array_equal(by_int32, custom_ops.smoothed_softmax_xent(logits, labels, label_smoothing=0.1))
+    by_int32 = loss_and_gradient(logits, labels.astype(np.int32), label_smoothing=0.1)
+    for left, right in zip(by_int32, loss_and_gradient(logits, labels, label_smoothing=0.1), strict=True):
+        np.testing.assert_array_equal(left, right)
 
 
-def test_empty_batch_gives_empty_results(implementation: str) -> None:
-    loss, gradient = loss_and_gradient(np.zeros((0, 10), np.float32), np.zeros(0, np.int64), 0.1)
-    assert loss.shape == (0,)
-    assert gradient.shape == (0, 10)
+@pytest.mark.parametrize("shape", [(0, 10), (2, 0, 10)])
+def test_empty_batch_gives_empty_results(implementation: str, shape: tuple[int, ...]) -> None:
+    labels = np.zeros(shape[:-1], np.int64)
+    loss, gradient = loss_and_gradient(np.zeros(shape, np.float32), labels, label_smoothing=0.1, ignore_index=1)
+    assert loss.shape == shape[:-1]
+    assert gradient.shape == shape
 
 
-def test_second_derivative_equals_the_softmax_jacobian(implementation: str) -> None:
-    logits, labels = random_case((1, 5))
-    variable = tf.constant(logits)
-    with tf.GradientTape() as outer:
-        outer.watch(variable)
+@pytest.mark.parametrize("z_loss", [0.0, 0.1])
+def test_second_derivatives_equal_those_of_the_formula(implementation: str, z_loss: float) -> None:
+    logits, labels = (tf.constant(array) for array in random_case((1, 5)))
+    weight = tf.constant([3.0])
+    with tf.GradientTape(persistent=True) as outer:
+        outer.watch([logits, weight])
         with tf.GradientTape() as inner:
-            inner.watch(variable)
-            loss = custom_ops.smoothed_softmax_xent(variable, labels, label_smoothing=0.1)
-        gradient = inner.gradient(loss, variable)
-    hessian = outer.jacobian(gradient, variable).numpy().reshape(5, 5)
-    probabilities = reference(logits, labels, 1.0)[1][0] + 1 / 5  # with all mass smoothed the target is uniform
-    expected = np.diag(probabilities) - np.outer(probabilities, probabilities)
-    np.testing.assert_allclose(hessian, expected, atol=1e-6)
+            inner.watch(logits)
+            loss = custom_ops.smoothed_softmax_xent(logits, labels, label_smoothing=0.1, z_loss=z_loss, weights=weight)
+        gradient = inner.gradient(loss, logits)
+    p, log_sum_exp = tf.nn.softmax(logits).numpy()[0], tf.reduce_logsumexp(logits).numpy()
+    hessian = (1 + 2 * z_loss * log_sum_exp) * (np.diag(p) - np.outer(p, p)) + 2 * z_loss * np.outer(p, p)
+    found = outer.jacobian(gradient, logits).numpy().reshape(5, 5)
+    np.testing.assert_allclose(found, 3 * hessian, atol=2e-6)
+    _, derivative = reference(logits.numpy(), labels.numpy(), label_smoothing=0.1, z_loss=z_loss)
+    np.testing.assert_allclose(outer.jacobian(gradient, weight).numpy().reshape(5), derivative[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("label", [-1, 10])
-def test_label_out_of_range_is_refused(implementation: str, label: int) -> None:
-    labels = np.array([0, 1, 2, label])
-    with pytest.raises(tf.errors.InvalidArgumentError, match=rf"\[3\] = {label} is (outside|not in) \[0, 10\)"):
-        custom_ops.smoothed_softmax_xent(np.zeros((4, 10), np.float32), labels)
-
-
-@pytest.mark.parametrize(
-    ("logits", "labels"), [((4, 10), (3,)), ((4,), (4,)), ((2, 2, 3), (2,)), ((4, 10), (4, 1)), ((4, 10), ())]
-)
-def test_shapes_that_do_not_fit_are_refused_by_name(logits: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=rf"Received: logits \({logits[0]}.*, labels \("):
-        custom_ops.smoothed_softmax_xent(np.zeros(logits, np.float32), np.zeros(labels, np.int64))
-
-
-def test_shapes_known_only_when_run_are_refused_with_both() -> None:
-    call = tf.function(
-        lambda logits, labels: custom_ops.smoothed_softmax_xent(logits, labels),
-        input_signature=[tf.TensorSpec(None, tf.float32), tf.TensorSpec(None, tf.int64)],
-    )
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"shape \[4,10\] and labels of shape \[3\]"):
-        call(tf.zeros([4, 10]), tf.zeros([3], tf.int64))
-
-
-def test_wrong_dtypes_and_smoothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="Received: logits float64, labels int64"):
-        custom_ops.smoothed_softmax_xent(np.zeros((1, 2)), np.zeros(1, np.int64))
-    with pytest.raises(ValueError, match=r"label_smoothing=1\.5"):
-        custom_ops.smoothed_softmax_xent(np.zeros((1, 2), np.float32), np.zeros(1, np.int64), label_smoothing=1.5)
-
-
-def test_shape_function_infers_from_either_argument() -> None:
-    with tf.Graph().as_default():
-        logits = tf.raw_ops.Placeholder(dtype=tf.float32, shape=tf.TensorShape([None, 10]))
-        labels = tf.raw_ops.Placeholder(dtype=tf.int64, shape=tf.TensorShape([4]))
-        loss, maximum, total = library.load().smoothed_softmax_xent(logits, labels)
-        gradient = library.load().smoothed_softmax_xent_grad(logits, labels, maximum, total, loss)
-    assert [loss.shape, maximum.shape, total.shape] == [[4]] * 3
-    assert gradient.shape == [4, 10]
-
-
-@pytest.mark.parametrize(("logits", "labels"), [([4, 10], [3]), ([4], [4]), ([4, 10], [4, 1])])
-def test_shape_function_refuses_while_the_graph_is_built(logits: list[int], labels: list[int]) -> None:
-    with tf.Graph().as_default(), pytest.raises(ValueError, match="SmoothedSoftmaxXent"):
-        library.load().smoothed_softmax_xent(tf.zeros(logits), tf.zeros(labels, tf.int64))
-
-
-def test_keras_loss_equals_keras_own_on_one_hot_labels(implementation: str) -> None:
-    logits, labels = random_case((7, 3))
-    ours = custom_ops.SmoothedCrossentropy(label_smoothing=0.2)
-    theirs = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2)
-    expected = theirs(np.eye(3)[labels], logits)
-    np.testing.assert_allclose(ours(labels, logits), expected, rtol=1e-6)
-    np.testing.assert_allclose(ours(labels[:, None], logits), expected, rtol=1e-6)
-
-
-def test_keras_loss_survives_serialization() -> None:
-    loss = custom_ops.SmoothedCrossentropy(label_smoothing=0.2)
-    again = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert isinstance(again, custom_ops.SmoothedCrossentropy)
-    assert again.label_smoothing == 0.2
-
-
-def test_fit_with_the_op_ends_at_the_weights_of_keras_own_loss() -> None:
-    logits, labels = random_case((64, 4))
-
-    def trained(loss: Any, targets: np.ndarray) -> Any:
-        keras.utils.set_random_seed(1)
-        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)])
-        model.compile("sgd", loss=loss)
-        model.fit(logits, targets, batch_size=16, epochs=2, shuffle=False, verbose=0)
-        return model.layers[0].kernel.numpy()
-
-    ours = trained(custom_ops.SmoothedCrossentropy(label_smoothing=0.1), labels)
-    theirs = trained(keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1), np.eye(4)[labels])
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+def test_every_instruction_set_equals_the_float64_reference(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    names = ("portable", "avx2", "avx512")
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path / f"{name}.npz")],
+            cwd=root, env={"PATH": "", "SLIPWAY_OPS_ISA": name, "CUDA_VISIBLE_DEVICES": ""}, stderr=subprocess.DEVNULL,
+        )
+        for name in names
+    ]  # fmt: skip
+    assert [child.wait() for child in children] == [0, 0, 0]
+    for name in names:
+        arrays = iter(np.load(tmp_path / f"{name}.npz").values())
+        for shape in [(300, 999), (3, 5000), (5, 17)]:
+            expected = reference(*random_case(shape), label_smoothing=0.1, z_loss=1e-2)
+            assert_equal_to_reference((next(arrays), next(arrays)), expected)
+            in_bfloat16: Pair = (next(arrays), tf.cast(next(arrays), tf.bfloat16).numpy())
+            assert_equal_to_reference(in_bfloat16, expected)
