@@ -89,8 +89,8 @@ struct DeviceCPU {};
 const SmoothedSoftmaxXentRow<float>& RowKernels(float) { return SmoothedSoftmaxXent().float32; }
 const SmoothedSoftmaxXentRow<Bfloat16>& RowKernels(Bfloat16) { return SmoothedSoftmaxXent().bfloat16; }
 
-// Calls `row(number, label)`, or `ignored(number)`, for each row, on several threads; refuses after all others the first
-// row with a label that is out of range.
+// Calls `row(number, label)`, or `ignored(number)`, for each row, on several threads; after all others it refuses the
+// first row with a label that is out of range.
 template <typename T, typename Label, typename Row, typename Ignored>
 absl::Status ForEachRow(OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch, Row row,
                         Ignored ignored) {
@@ -135,8 +135,8 @@ absl::Status Loss(DeviceCPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatc
 }
 
 template <typename T, typename Label>
-absl::Status Gradient(DeviceCPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch, const float* maximum,
-                      const float* sum, const float* d_loss, T* gradient) {
+absl::Status Gradient(DeviceCPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch,
+                      const float* maximum, const float* sum, const float* d_loss, T* gradient) {
   const auto& kernels = RowKernels(T{});
   return ForEachRow(
       ctx, batch,
@@ -166,8 +166,8 @@ absl::Status Loss(DeviceGPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatc
 }
 
 template <typename T, typename Label>
-absl::Status Gradient(DeviceGPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch, const float* maximum,
-                      const float* sum, const float* d_loss, T* gradient) {
+absl::Status Gradient(DeviceGPU, OpKernelContext* ctx, const SmoothedSoftmaxXentBatch<T, Label>& batch,
+                      const float* maximum, const float* sum, const float* d_loss, T* gradient) {
   return FromCuda(SmoothedSoftmaxXentGradientOnGpu(StreamOf(ctx), batch, maximum, sum, d_loss, gradient));
 }
 #endif
