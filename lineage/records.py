@@ -163,6 +163,37 @@ class EvaluationRecord(Record):
         return next((part.changes for part in self.slices if not part.name), {})
 
 
+class SliceDrop(Part):
+    """Float against quantized on some examples of the test split; the numbers are those of a QuantizationRecord.
+
+    `interval` is the 95 % interval of the drop, from the paired answers of the two models.
+    """
+
+    name: str  # such as "label:7"; empty for the whole split
+    examples: int
+    value: float
+    float_value: float
+    drop: float
+    interval: tuple[float, float]
+
+
+class QuantizationCandidate(Part):
+    """A way of quantizing that was tried, and the verdict on it; without numbers where it made no file that runs.
+
+    `worst_slice` is the one whose drop is the most surely a large one. `notes` do not speak against the file.
+    """
+
+    mode: str
+    bytes: int | None
+    value: float | None
+    drop: float | None
+    agreement: float | None
+    worst_slice: SliceDrop | None
+    blessed: bool
+    reasons: list[str]
+    notes: list[str] = []
+
+
 class QuantizationRecord(Record):
     """Float against quantized, on the test split; in the Quantizer's `metrics` artifact (type QuantizationMetrics).
 
@@ -171,6 +202,10 @@ class QuantizationRecord(Record):
     worse the quantized model is, and `max_drop` how much worse it may be: for classification float accuracy -
     quantized accuracy (0.002 = 0.2 points); for regression error - float error as a share of the error of always
     predicting the median label. Where `weighted`, all of these weigh the examples by the column that the config names.
+
+    All this is of the file that was taken, made by `mode`. `candidates` are those that were tried, in this order, the
+    last that made a file being the one that was taken; `slices` and `drop_interval` are as in SliceDrop, and
+    `max_slice_drop` is what the interval of a slice's drop may not lie above as a whole, None where slices are free.
     """
 
     FILE_NAME = "quantization.json"
@@ -187,6 +222,16 @@ class QuantizationRecord(Record):
     weighted: bool = False
     blessed: bool
     reasons: list[str]
+    drop_interval: tuple[float, float] | None = None
+    max_slice_drop: float | None = None
+    min_agreement: float | None = None
+    slices: list[SliceDrop] = []
+    candidates: list[QuantizationCandidate] = []
+
+    @property
+    def refused(self) -> list[QuantizationCandidate]:
+        """What was tried and is not good enough."""
+        return [candidate for candidate in self.candidates if not candidate.blessed]
 
 
 class InfraRecord(Record):

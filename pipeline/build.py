@@ -146,10 +146,9 @@ def _model_nodes(
             **shown,
             model=model,
             model_blessing=evaluator.outputs["blessing"],
-            mode=config.quantizer.mode,
-            max_drop=config.quantizer.max_drop,
-            representative_examples=config.quantizer.representative_examples,
-            seed=config.trainer.seed,
+            slices=config.evaluator.slices,
+            raw_examples=examples if config.evaluator.slices and transform else None,
+            settings=config.quantizer,
         )
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
     infra_validator.add_upstream_node(quantizer or evaluator)  # a refused model is not served, not even for a check

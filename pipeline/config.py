@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, PositiveInt
 from pydantic.json_schema import SkipJsonSchema
 
+from components.quantizer.settings import QuantizerSettings
 from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 from pipeline.data import Data
@@ -52,24 +53,6 @@ class Evaluator(Section):
     thresholds: dict[str, Threshold] = Field(default={}, description="By metric, in class or snake_case name.")
 
 
-class Quantizer(Section):
-    """How the TFLite model is made and how much worse it may be."""
-
-    mode: Literal["int8", "none"] = Field(
-        default="int8",
-        description="int8: weights and activations, uint8 in and out; none: only the float SavedModel is pushed.",
-    )
-    max_drop: float = Field(
-        default=0.005,
-        ge=0,
-        description="Most the quantized model may be worse: of accuracy in points of 1; of a regression's mean "
-        "absolute error as a share of the error of always predicting the median.",
-    )
-    representative_examples: PositiveInt = Field(
-        default=200, description="Examples of the train split from which activation ranges are taken."
-    )
-
-
 class Serving(Section):
     """The serving check and where served versions go."""
 
@@ -107,7 +90,7 @@ class Config(Section):
     data_gate: DataGate = DataGate()
     trainer: TrainerSettings = TrainerSettings()
     evaluator: Evaluator = Evaluator()
-    quantizer: Quantizer = Quantizer()
+    quantizer: QuantizerSettings = QuantizerSettings()
     serving: Serving = Serving()
     beam: Beam = Beam()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
@@ -120,6 +103,8 @@ class Config(Section):
             raise ValueError(
                 f"got `trainer.class_weight` with task {self.task}, which has no classes; see `data.weight`"
             )
+        if self.quantizer.min_agreement is not None and self.task == "regression":
+            raise ValueError("got `quantizer.min_agreement` with task regression, which has no classes; see `max_drop`")
         return self
 
     def resolve(self, path: str) -> Path:

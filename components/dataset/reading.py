@@ -2,9 +2,11 @@
 
 import collections
 import dataclasses
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from tfx.types.artifact import Artifact
@@ -20,6 +22,7 @@ from lineage.outcome import InputError
 log = logging.getLogger("slipway.dataset")
 
 MIB = 2**20
+Parse = Callable[[tf.Tensor], Mapping[str, Any]]
 _SAMPLE = 64  # records whose size decides how many are decoded, and later read, at a time: about a MiB
 _MOST_ROWS = 8192
 _STRING_BYTES = 24  # besides those of a long text
@@ -52,6 +55,7 @@ def read_split(
     label: str,
     weight: str | None = None,
     cache: Cache | None = None,
+    parse: Parse | None = None,
 ) -> AnySplit:
     """Reads one split of the Examples.
 
@@ -62,6 +66,7 @@ def read_split(
       label: The feature that is the label: one value in each row, or k.
       weight: The feature that says how much each row counts; None: all the same.
       cache: Where the rows are held; None: in memory.
+      parse: What makes the features of `spec` of serialized examples `[m]`; None: they hold these as they are.
 
     Raises:
       InputError: the label or the weight is not among the features, or missing in some rows, the weights are not
@@ -70,7 +75,8 @@ def read_split(
     for role, name in (("label", label), ("weight", weight)):
         if name is not None:
             _check_role(role, name, spec)
-    held = _held(_blocks(examples, split, spec, label, weight), split, cache)
+    parse = parse or functools.partial(tf.io.parse_example, features=parser(spec))
+    held = _held(_blocks(examples, split, spec, label, weight, parse), split, cache)
     if weight is not None:
         _check_weights(held, weight)
     return held
@@ -91,11 +97,13 @@ def _check_role(role: str, name: str, spec: FeatureSpec) -> None:
         raise InputError(f"The weight {name!r} holds {received}, expected one number a row.")
 
 
-def _blocks(examples: list[Artifact], split: str, spec: FeatureSpec, label: str, weight: str | None) -> Iterator[Rows]:
+def _blocks(
+    examples: list[Artifact], split: str, spec: FeatureSpec, label: str, weight: str | None, parse: Parse
+) -> Iterator[Rows]:
     """Decoded rows in their order, lists of values as RaggedTensors; as many in each block, but fewer in the last."""
 
     def decoded(batch: tf.Tensor) -> Rows:
-        features = decode(tf.io.parse_example(batch, parser(spec)), spec)
+        features = decode(parse(batch), spec)
         labels = _labels(features.pop(label))
         weights = () if weight is None else tf.cast(tf.reshape(features.pop(weight), [-1]), tf.float32)
         return Rows(features, labels, weights)

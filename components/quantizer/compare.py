@@ -1,5 +1,7 @@
-"""Float against quantized on the same examples, and the decision whether the quantized model is good enough."""
+"""Float against quantized on the same examples: how much worse, overall and slice by slice. Decides nothing."""
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,96 +9,124 @@ from numpy.typing import NDArray
 
 from components.dataset import AnySplit
 from components.quantizer.interpreter import TFLite
-from lineage.records import QuantizationRecord
+from components.quantizer.interval import paired_interval
+from components.quantizer.slices import Slice, by_label
+from lineage.records import SliceDrop
 
-_ERROR = "mean_absolute_error"
+ERROR = "mean_absolute_error"
 
 
-def compare(
-    float_model: TFLite, quantized: TFLite, test: AnySplit, *, task: str, mode: str, max_drop: float
-) -> QuantizationRecord:
-    """Runs both models on the whole split.
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What is right about a split: labels `[n]` or `[n, k]`, weights `[n]` or None where all weigh 1, and slices."""
 
-    Args:
-      float_model: The float32 TFLite model.
-      quantized: The quantized TFLite model.
-      test: Labels, features as the models take them, and weights, by which both are averaged.
-      task: regression compares the mean absolute error, the others the accuracy, which of a multi-label model is the
-        mean over its labels.
-      mode: How the model was quantized.
-      max_drop: Most the quantized model may be worse: of accuracy in points of 1; of the mean absolute error as a
-        share of the error of always predicting the median label, so that it has no unit either.
+    task: str
+    labels: NDArray[Any]
+    weights: NDArray[Any] | None
+    slices: Sequence[Slice]
 
-    Returns:
-      The comparison; not blessed where the quantized model is too much worse, answers with numbers that are not
-      finite, or is not quantized throughout.
+    @classmethod
+    def of(cls, test: AnySplit, *, task: str, label: str, slices: Sequence[Slice] = ()) -> "Truth":
+        """Reads the split once; `slices` are completed by those of the labels, by the name `label`."""
+        parts = [(part.labels, part.weights) for part in test.parts()]
+        labels, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+        named = {part.name: part for part in (*slices, *by_label(task, label, labels))}
+        return cls(task, labels, weights if weights.size else None, [*named.values()])
+
+    @property
+    def metric(self) -> str:
+        """What `scores` are the mean of."""
+        return ERROR if self.task == "regression" else "accuracy"
+
+    def classes(self, predictions: NDArray[Any]) -> NDArray[Any]:
+        """What the model says, in the shape of the labels."""
+        if self.task == "multiclass":
+            return np.argmax(predictions, axis=1)
+        return (predictions if self.task == "multilabel" else predictions[:, 0]) > 0.5
+
+    def scores(self, predictions: NDArray[Any]) -> NDArray[Any]:
+        """`[n, k]`: 1 for right, 0 for wrong, as the Evaluator's accuracies have it; of a regression the error."""
+        if self.task == "regression":
+            return np.abs(predictions[:, :1] - self.labels[:, None])
+        return np.asarray(self.classes(predictions) == self.labels, float).reshape(len(self.labels), -1)
+
+    def naive_error(self) -> float:
+        """The mean absolute error of always predicting the (weighted) median label of a regression."""
+        order = np.argsort(self.labels)
+        weights = np.ones(len(self.labels)) if self.weights is None else self.weights
+        half_reached = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
+        return float(np.average(np.abs(self.labels - self.labels[order][half_reached]), weights=weights)) or 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """Both models on a split; `drop` and `slices` as QuantizationRecord has them, with 95 % intervals.
+
+    `constant` is what the quantized model says about each and every example, where the float model does not.
     """
-    float_predictions, predictions, labels, weights = _run([float_model, quantized], test)
-    metric = _ERROR if task == "regression" else "accuracy"
-    value, float_value = (_metric(task, found, labels, weights) for found in (predictions, float_predictions))
-    drop = (value - float_value) / _naive_error(labels, weights) if task == "regression" else float_value - value
-    reasons = _reasons(drop, max_drop, metric, predictions, quantized.float_ops())
-    return QuantizationRecord(
-        mode=mode,
-        metric=metric,
-        value=value,
-        float_value=float_value,
-        drop=drop,
-        max_drop=max_drop,
-        agreement=_agreement(task, predictions, float_predictions),
-        bytes=quantized.size,
-        float_bytes=float_model.size,
-        examples=len(test),
-        weighted=weights is not None,
-        blessed=not reasons,
-        reasons=reasons,
+
+    metric: str
+    value: float
+    float_value: float
+    drop: float
+    drop_interval: tuple[float, float]
+    agreement: float | None
+    slices: list[SliceDrop]
+    finite: bool
+    constant: list[float] | None
+
+
+def predictions(model: TFLite, test: AnySplit) -> NDArray[Any]:
+    """The model's answers `[n, k]` about all rows of a split."""
+    parts = ({name: column.numpy() for name, column in part.features.items()} for part in test.parts())
+    return np.concatenate([model.predict(features) for features in parts])
+
+
+def compare(truth: Truth, float_predictions: NDArray[Any], quantized: NDArray[Any]) -> Comparison:
+    """Compares the answers `[n, k]` of the two models."""
+    scores, float_scores = truth.scores(quantized), truth.scores(float_predictions)
+    scale = 1 / truth.naive_error() if truth.task == "regression" else -1.0
+    everything = _drop(truth, Slice("", np.arange(len(truth.labels))), scores, float_scores, scale)
+    return Comparison(
+        metric=truth.metric,
+        value=everything.value,
+        float_value=everything.float_value,
+        drop=everything.drop,
+        drop_interval=everything.interval,
+        agreement=_agreement(truth, float_predictions, quantized),
+        slices=[
+            _drop(truth, part, scores, float_scores, scale) for part in truth.slices if _counts(truth.weights, part)
+        ],
+        finite=bool(np.isfinite(quantized).all()),
+        constant=_constant(float_predictions, quantized),
     )
 
 
-def _run(models: list[TFLite], test: AnySplit) -> list[Any]:
-    """The answers of each model, the labels, and the weights, or None where all weigh 1."""
-    parts = []
-    for part in test.parts():
-        features = {name: column.numpy() for name, column in part.features.items()}
-        parts.append((*(model.predict(features) for model in models), part.labels, part.weights))
-    *found, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return [*found, weights if weights.size else None]
+def _counts(weights: NDArray[Any] | None, part: Slice) -> bool:
+    return weights is None or bool(weights[part.rows].any())
 
 
-def _classes(task: str, predictions: NDArray[Any]) -> NDArray[Any]:
-    """What the model says, in the shape of the labels."""
-    if task == "multiclass":
-        return np.argmax(predictions, axis=1)
-    return (predictions if task == "multilabel" else predictions[:, 0]) > 0.5
+def _drop(truth: Truth, part: Slice, scores: NDArray[Any], float_scores: NDArray[Any], scale: float) -> SliceDrop:
+    weights = None if truth.weights is None else truth.weights[part.rows]
+    columns = slice(None) if part.column is None else [part.column]
+    value, float_value = (found[part.rows][:, columns].mean(axis=1) for found in (scores, float_scores))
+    differences = scale * (value - float_value)
+    return SliceDrop(
+        name=part.name,
+        examples=len(part.rows),
+        value=float(np.average(value, weights=weights)),
+        float_value=float(np.average(float_value, weights=weights)),
+        drop=float(np.average(differences, weights=weights)),
+        interval=paired_interval(differences, weights),
+    )
 
 
-def _metric(task: str, predictions: NDArray[Any], labels: NDArray[Any], weights: NDArray[Any] | None) -> float:
-    if task == "regression":
-        return float(np.average(np.abs(predictions[:, 0] - labels), weights=weights))
-    right = _classes(task, predictions) == labels
-    return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=weights))
-
-
-def _naive_error(labels: NDArray[Any], weights: NDArray[Any] | None) -> float:
-    """The mean absolute error of always predicting the (weighted) median."""
-    order, weights = np.argsort(labels), np.ones(len(labels)) if weights is None else weights
-    half_reached = np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2)
-    return float(np.average(np.abs(labels - labels[order][half_reached]), weights=weights)) or 1.0
-
-
-def _agreement(task: str, predictions: NDArray[Any], float_predictions: NDArray[Any]) -> float | None:
-    if task == "regression":
+def _agreement(truth: Truth, float_predictions: NDArray[Any], quantized: NDArray[Any]) -> float | None:
+    if truth.task == "regression":
         return None
-    return float(np.mean(_classes(task, predictions) == _classes(task, float_predictions)))
+    return float(np.mean(truth.classes(quantized) == truth.classes(float_predictions)))
 
 
-def _reasons(drop: float, max_drop: float, metric: str, predictions: NDArray[Any], float_ops: list[str]) -> list[str]:
-    reasons = []
-    if not np.isfinite(predictions).all():
-        reasons.append("some predictions of the quantized model are not finite")
-    if not drop <= max_drop:
-        unit = " of what always predicting the median costs" if metric == _ERROR else ""
-        reasons.append(f"{metric} is worse than the float model's by {drop:.4f}{unit}, at most {max_drop:g} is allowed")
-    if float_ops:
-        reasons.append(f"{len(float_ops)} operations stay float: {', '.join(sorted(set(float_ops)))}")
-    return reasons
+def _constant(float_predictions: NDArray[Any], quantized: NDArray[Any]) -> list[float] | None:
+    same, float_same = ((found == found[0]).all() for found in (quantized, float_predictions))
+    return [float(number) for number in quantized[0]] if same and not float_same else None

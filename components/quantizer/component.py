@@ -1,5 +1,8 @@
 """The Quantizer's interface."""
 
+import json
+from collections.abc import Sequence
+
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.types import BaseChannel, Channel
@@ -8,6 +11,7 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, Schema,
 
 from components.artifacts import QuantizationBlessing, QuantizationMetrics, TFLiteModel
 from components.quantizer.executor import Executor
+from components.quantizer.settings import QuantizerSettings
 
 
 class QuantizerSpec(ComponentSpec):
@@ -16,6 +20,7 @@ class QuantizerSpec(ComponentSpec):
     INPUTS = {
         "model": ChannelParameter(type=Model),
         "examples": ChannelParameter(type=Examples),
+        "raw_examples": ChannelParameter(type=Examples, optional=True),
         "schema": ChannelParameter(type=Schema),
         "transform_graph": ChannelParameter(type=TransformGraph, optional=True),
         "model_blessing": ChannelParameter(type=ModelBlessing, optional=True),
@@ -29,21 +34,19 @@ class QuantizerSpec(ComponentSpec):
         "task": ExecutionParameter(type=str),
         "label": ExecutionParameter(type=str),
         "weight": ExecutionParameter(type=str, optional=True),
-        "mode": ExecutionParameter(type=str),
-        "max_drop": ExecutionParameter(type=float),
-        "representative_examples": ExecutionParameter(type=int),
-        "seed": ExecutionParameter(type=int),
+        "slices": ExecutionParameter(type=str),
+        "settings": ExecutionParameter(type=str),
     }
 
 
 class Quantizer(BaseComponent):
     """Converts the model's `transformed` signature to TFLite and compares it with the float model.
 
-    The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split. Output `tflite_model`
-    holds `model.tflite`, `blessing` says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes,
-    metrics and the reasons of a refusal. `max_drop` is the most that accuracy may fall, in points of 1, or, for a
-    regression, that the mean absolute error may grow, as a share of the error of always predicting the median. Where
-    there is a `weight`, examples count by that feature.
+    The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split, overall, on each class
+    and on `slices`, columns of the raw examples; with a Transform these are `raw_examples`. With the mode `auto` of
+    `settings` several conversions are tried, until one passes. Output `tflite_model` holds `model.tflite`, `blessing`
+    says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes, metrics, all that was tried and the
+    reasons of a refusal. Where there is a `weight`, examples count by that feature.
 
     Example:
       >>> quantizer = Quantizer(
@@ -53,6 +56,7 @@ class Quantizer(BaseComponent):
       ...     transform_graph=transform.outputs["transform_graph"],
       ...     task="binary",
       ...     label="big_tipper",
+      ...     settings=QuantizerSettings(mode="auto", max_drop=0.005),
       ... )
     """
 
@@ -68,17 +72,24 @@ class Quantizer(BaseComponent):
         task: str,
         label: str,
         weight: str | None = None,
+        slices: Sequence[str] = (),
         transform_graph: BaseChannel | None = None,
+        raw_examples: BaseChannel | None = None,
         model_blessing: BaseChannel | None = None,
-        mode: str = "int8",
-        max_drop: float = 0.005,
-        representative_examples: int = 200,
-        seed: int = 0,
+        settings: QuantizerSettings | None = None,
     ):
+        settings = settings or QuantizerSettings()
+        if not settings.recipes:
+            raise ValueError(f"got mode {settings.mode}, expected one that makes a file: leave the Quantizer out")
+        if slices and transform_graph is not None and raw_examples is None:
+            raise ValueError(
+                f"got slices {', '.join(slices)} and no raw_examples, expected those that have the columns"
+            )
         super().__init__(
             spec=QuantizerSpec(
                 model=model,
                 examples=examples,
+                raw_examples=raw_examples,
                 schema=schema,
                 transform_graph=transform_graph,
                 model_blessing=model_blessing,
@@ -88,9 +99,7 @@ class Quantizer(BaseComponent):
                 task=task,
                 label=label,
                 weight=weight,
-                mode=mode,
-                max_drop=max_drop,
-                representative_examples=representative_examples,
-                seed=seed,
+                slices=json.dumps([*slices]),
+                settings=settings.model_dump_json(),
             )
         )

@@ -1,20 +1,78 @@
-"""From a SavedModel's `transformed` signature to TFLite files."""
+"""From a SavedModel's `transformed` signature to TFLite files, one function a recipe; nothing is judged here.
+
+The same SavedModel and the same representative examples give the same bytes. The batch is dynamic.
+"""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
+from ai_edge_quantizer import quantizer as ai_edge
+from ai_edge_quantizer import recipe as ai_edge_recipes
 from tensorflow.lite.python.convert_phase import ConverterError
 
-from components.dataset import AnySplit
+from components.quantizer.representative import Representative
 from lineage.outcome import InputError
 
 SIGNATURE = "transformed"
 _DO_WITHOUT = "do without the TFLite model (quantizer: {mode: none})"
-Representative = Callable[[], Iterator[dict[str, NDArray[Any]]]]
+_SELECT = "TF Select ops: "  # where the converter lists what TFLite lacks
+_IO = {"uint8": tf.uint8, "int8": tf.int8, "float32": tf.float32}
+
+
+def to_float(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+    """The float32 TFLite model: what the quantized one is compared with.
+
+    Args:
+      saved_model: Folder of a SavedModel with the signature `transformed`.
+      allow_select_ops: Whether ops of TensorFlow may be in the file, which the interpreter runs by its Flex delegate.
+    """
+    return _converter(saved_model, allow_select_ops).convert()
+
+
+def to_float16(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+    """Weights float16, everything else float32."""
+    converter = _converter(saved_model, allow_select_ops)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return converter.convert()
+
+
+def to_dynamic(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+    """Weights int8; activations are float32 and quantized on the way into an op that computes in integers."""
+    converter = _converter(saved_model, allow_select_ops)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
+
+
+def to_int8(saved_model: str, representative: Representative, io: str = "uint8") -> bytes:
+    """The full-integer TFLite model: int8 weights and activations.
+
+    Args:
+      saved_model: Folder of a SavedModel with the signature `transformed`.
+      representative: Yields single examples, from which the ranges of the activations are taken.
+      io: uint8, int8 or float32: what it takes for float inputs, and what it gives.
+    """
+    converter = _converter(saved_model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = representative
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = _IO[io]
+    converter.inference_output_type = _IO[io]
+    return converter.convert()
+
+
+def to_int4(float_model: bytes) -> bytes:
+    """Weights int4, a scale a channel, unpacked to float32 at run time: the smallest file, and a slow one."""
+    engine = ai_edge.Quantizer(float_model, ai_edge_recipes.weight_only_wi4_afp32())
+    return bytes(engine.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
+
+
+def _converter(saved_model: str, allow_select_ops: bool = False) -> tf.lite.TFLiteConverter:
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])
+    if allow_select_ops:
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    return converter
 
 
 @contextlib.contextmanager
@@ -33,16 +91,24 @@ def told_in_a_sentence(inputs: Mapping[str, tf.TensorSpec]) -> Iterator[None]:
     try:
         yield
     except (ConverterError, RuntimeError, ValueError) as error:
-        raise InputError(f"TFLite cannot convert the model: {_reason(error)}. {_advice(inputs)}.") from error
+        raise InputError(f"TFLite cannot convert the model: {_reason(error)}. {_advice(error, inputs)}.") from error
 
 
 def _reason(error: Exception) -> str:
     """Of `<unknown>:0: error: loc(callsite(...)): 'tf.Op' op requires ...` and many more lines: which op, what."""
+    if select := _select_ops(error):
+        return f"TFLite has no {select}"
     first = next(iter(str(error).splitlines()), type(error).__name__)
     return first.rsplit("): ", 1)[-1].rstrip(".")
 
 
-def _advice(inputs: Mapping[str, tf.TensorSpec]) -> str:
+def _select_ops(error: Exception) -> str:
+    return next((line.split(_SELECT)[1].strip() for line in str(error).splitlines() if _SELECT in line), "")
+
+
+def _advice(error: Exception, inputs: Mapping[str, tf.TensorSpec]) -> str:
+    if _select_ops(error):
+        return f"Change the layer, allow TensorFlow's ops (quantizer.allow_select_ops, not with int8), or {_DO_WITHOUT}"
     lists = sorted(name for name, spec in inputs.items() if not spec.shape[1:].is_fully_defined())
     if not lists:
         return f"Change the layer, or {_DO_WITHOUT}"
@@ -50,40 +116,3 @@ def _advice(inputs: Mapping[str, tf.TensorSpec]) -> str:
         f"Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to "
         f"know how many: pad to a fixed number in preprocessing_fn, or {_DO_WITHOUT}"
     )
-
-
-def to_float(saved_model: str) -> bytes:
-    """The float32 TFLite model: what the quantized one is compared with."""
-    return _converter(saved_model).convert()
-
-
-def to_int8(saved_model: str, representative: Representative) -> bytes:
-    """The full-integer TFLite model: int8 weights and activations, uint8 for float inputs and outputs.
-
-    Args:
-      saved_model: Folder of a SavedModel with the signature `transformed`.
-      representative: Yields single examples, from which the ranges of the activations are taken.
-    """
-    converter = _converter(saved_model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = representative
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.uint8
-    converter.inference_output_type = tf.uint8
-    return converter.convert()
-
-
-def representative(train: AnySplit, count: int, seed: int) -> Representative:
-    """`count` examples drawn from the train split without replacement (all, where it has fewer)."""
-    rows = np.random.default_rng(seed).permutation(len(train))[:count]
-    columns = {name: column.numpy() for name, column in train.take(rows).features.items()}
-
-    def examples() -> Iterator[dict[str, NDArray[Any]]]:
-        for row in range(len(rows)):
-            yield {name: column[row : row + 1] for name, column in columns.items()}
-
-    return examples
-
-
-def _converter(saved_model: str) -> tf.lite.TFLiteConverter:
-    return tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])

@@ -1,25 +1,22 @@
-"""The Quantizer's work: convert twice, compare on the test split, decide."""
+"""The Quantizer's work: convert, compare on the test split, decide, and write down all of it."""
 
-import logging
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import path_utils
 
-from components import dataset
-from components.quantizer import compare, convert
-from components.quantizer.interpreter import TFLite
+from components.quantizer import convert, reading
+from components.quantizer.candidates import Attempt, Judge, Maker, chosen, climb
+from components.quantizer.compare import Truth
+from components.quantizer.settings import QuantizerSettings
 from components.signatures import signature_names
 from lineage.outcome import InputError
-
-log = logging.getLogger("slipway.quantizer")
-
-_SHARE = 4  # of the available memory that a split may take; beyond that it is on disk
+from lineage.records import QuantizationRecord
 
 
 class Executor(BaseExecutor):
@@ -32,33 +29,60 @@ class Executor(BaseExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
+        settings = QuantizerSettings.model_validate_json(exec_properties["settings"])
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
         _check_signature(saved_model)
-        with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:  # its files are read on when it has gone
-            label, weight = exec_properties["label"], exec_properties.get("weight")
-            inputs, train, test = _read(input_dict, label, weight, Path(folder))
-        with convert.told_in_a_sentence(inputs):
-            representative = convert.representative(
-                train, exec_properties["representative_examples"], exec_properties["seed"]
+        with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:
+            data = reading.read(
+                input_dict,
+                task=exec_properties["task"],
+                label=exec_properties["label"],
+                weight=exec_properties.get("weight"),
+                slices=json.loads(exec_properties["slices"]),
+                folder=Path(folder),
             )
-            quantized = convert.to_int8(saved_model, representative)
-            float_model = convert.to_float(saved_model)
+            maker = Maker(saved_model=saved_model, inputs=data.inputs, train=data.train, settings=settings)
+            judge = Judge(float_model=maker.float_model, test=data.test, truth=data.truth, settings=settings)
+            tried = climb(settings.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
+        _write(output_dict, tried, _record(tried, len(maker.float_model), data.truth, settings))
 
-        record = compare.compare(
-            TFLite(float_model),
-            TFLite(quantized),
-            test,
-            task=exec_properties["task"],
-            mode=exec_properties["mode"],
-            max_drop=exec_properties["max_drop"],
-        )
-        log.info("%s %.4f, float %.4f; %d bytes, float %d", record.metric, record.value, record.float_value,
-                 record.bytes, record.float_bytes)  # fmt: skip
-        Path(get_single_instance(output_dict["tflite_model"]).uri, "model.tflite").write_bytes(quantized)
-        record.save(get_single_instance(output_dict["metrics"]).uri)
-        blessing = get_single_instance(output_dict["blessing"])
-        blessing.blessed = int(record.blessed)
-        Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
+
+def _record(tried: list[Attempt], float_bytes: int, truth: Truth, settings: QuantizerSettings) -> QuantizationRecord:
+    taken = chosen(tried)
+    assert taken.model is not None and taken.found is not None
+    found = taken.found
+    reasons = [f"{one.recipe}: {reason}" for one in tried for reason in one.reasons]
+    return QuantizationRecord(
+        mode=taken.recipe,
+        metric=found.metric,
+        value=found.value,
+        float_value=found.float_value,
+        drop=found.drop,
+        drop_interval=found.drop_interval,
+        max_drop=settings.max_drop,
+        max_slice_drop=settings.max_slice_drop,
+        min_agreement=settings.min_agreement,
+        agreement=found.agreement,
+        slices=found.slices,
+        bytes=len(taken.model),
+        float_bytes=float_bytes,
+        examples=len(truth.labels),
+        weighted=truth.weights is not None,
+        blessed=taken.blessed,
+        reasons=[] if taken.blessed else taken.reasons if len(tried) == 1 else reasons,
+        candidates=[one.recorded() for one in tried],
+    )
+
+
+def _write(output_dict: dict[str, list[Artifact]], tried: list[Attempt], record: QuantizationRecord) -> None:
+    """A refused file too, so that one can look at it; the Pusher obeys the blessing."""
+    model = chosen(tried).model
+    assert model is not None
+    Path(get_single_instance(output_dict["tflite_model"]).uri, "model.tflite").write_bytes(model)
+    record.save(get_single_instance(output_dict["metrics"]).uri)
+    blessing = get_single_instance(output_dict["blessing"])
+    blessing.blessed = int(record.blessed)
+    Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
 
 
 def _check_signature(saved_model: str) -> None:
@@ -69,16 +93,3 @@ def _check_signature(saved_model: str) -> None:
             f"is what becomes a TFLite model; it has {', '.join(there)}. Export it in run_fn, or set quantizer.mode to "
             "none to push the SavedModel alone."
         )
-
-
-def _read(
-    input_dict: dict[str, list[Artifact]], label: str, weight: str | None, folder: Path
-) -> tuple[dict[str, tf.TensorSpec], dataset.AnySplit, dataset.AnySplit]:
-    """The model's inputs, and the splits train and test."""
-    schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
-    examples = input_dict["examples"]
-    spec = dataset.model_spec(schema, dataset.read_transform(input_dict.get("transform_graph")))
-    spec = dataset.with_image_sizes(spec, examples)
-    cache = dataset.Cache(folder, dataset.available_memory() // _SHARE)
-    train, test = (dataset.read_split(examples, split, spec, label, weight, cache) for split in ("train", "test"))
-    return dataset.input_specs(spec, label, weight), train, test

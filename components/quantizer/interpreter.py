@@ -7,8 +7,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from lineage.outcome import InputError
+
 _BATCH = 256
-_MOVES = {"CAST", "CONCATENATION", "DELEGATE", "DEQUANTIZE", "EXPAND_DIMS", "RESHAPE", "SQUEEZE"}
 
 
 class TFLite:
@@ -27,25 +28,33 @@ class TFLite:
         [self._output] = self._run.get_output_details().items()
 
     def predict(self, features: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-        """Features `[n, ...]` by name, in real units, to predictions `[n, k]` float32."""
+        """Features `[n, ...]` by name, in real units, to predictions `[n, k]` float32.
+
+        Raises:
+          InputError: the model cannot run, or does not answer about every row: the converter made a wrong file of it.
+        """
         count = len(next(iter(features.values())))
         return np.concatenate([self._batch(features, start) for start in range(0, count, _BATCH)])
-
-    def float_ops(self) -> list[str]:
-        """Names of the operations that compute in float: none in a full-integer model.
-
-        What only brings an integer input (an age, a count) to the scale of the model is not counted: a cast, and moving
-        its values.
-        """
-        ops = self._interpreter._get_ops_details()
-        return [op["op_name"] for op in ops if np.float32 in op["result_types"] and op["op_name"] not in _MOVES]
 
     def _batch(self, features: Mapping[str, NDArray[Any]], start: int) -> NDArray[Any]:
         rows = {
             name: _quantize(features[name][start : start + _BATCH], detail) for name, detail in self._inputs.items()
         }
         name, detail = self._output
-        return _dequantize(self._run(**rows)[name], detail)
+        count = len(next(iter(rows.values())))
+        try:
+            answers = self._run(**rows)[name]
+        except RuntimeError as error:
+            raise InputError(f"The TFLite model cannot run: {error} {_WRONG}") from error
+        if len(answers) != count:
+            raise InputError(f"The TFLite model gave {len(answers)} answers about {count} examples. {_WRONG}")
+        return _dequantize(answers, detail)
+
+
+_WRONG = (
+    "The converter made a wrong file of the model: change the layer that the operation is of, or do without the TFLite "
+    "model (quantizer: {mode: none})."
+)
 
 
 def _quantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:

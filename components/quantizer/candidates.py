@@ -1,0 +1,130 @@
+"""The files that a Quantizer tries, one a recipe, until one passes the gate.
+
+A further recipe is a method of Maker, a name in settings.LADDER, and nothing else here.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from components.dataset import AnySplit
+from components.quantizer import convert, graph
+from components.quantizer.compare import Comparison, Truth, compare, predictions
+from components.quantizer.gate import Gate, worst
+from components.quantizer.interpreter import TFLite
+from components.quantizer.representative import Representative, representative
+from components.quantizer.settings import QuantizerSettings, Recipe
+from lineage.outcome import InputError
+from lineage.records import QuantizationCandidate
+
+log = logging.getLogger("slipway.quantizer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Attempt:
+    """A recipe that was tried; `model` and `found` are None where it made no file that runs."""
+
+    recipe: Recipe
+    model: bytes | None
+    found: Comparison | None
+    reasons: list[str]
+    notes: list[str]
+
+    @property
+    def blessed(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+    def recorded(self) -> QuantizationCandidate:
+        """What the record keeps of it."""
+        found = self.found
+        return QuantizationCandidate(
+            mode=self.recipe,
+            bytes=len(self.model) if self.model else None,
+            value=found.value if found else None,
+            drop=found.drop if found else None,
+            agreement=found.agreement if found else None,
+            worst_slice=worst(found.slices) if found else None,
+            blessed=self.blessed,
+            reasons=self.reasons,
+            notes=self.notes,
+        )
+
+
+class Maker:
+    """Makes the TFLite files of one SavedModel.
+
+    Args:
+      saved_model: Its folder.
+      inputs: What it takes, `[batch, ...]`.
+      train: Where the representative examples come from.
+      settings: How.
+    """
+
+    def __init__(
+        self, *, saved_model: str, inputs: Mapping[str, tf.TensorSpec], train: AnySplit, settings: QuantizerSettings
+    ):
+        self._saved_model, self._inputs, self._train, self._settings = saved_model, inputs, train, settings
+        self._select = {"allow_select_ops": settings.allow_select_ops}
+        with convert.told_in_a_sentence(inputs):
+            self.float_model = convert.to_float(saved_model, **self._select)
+        self._recipes: dict[Recipe, Callable[[], bytes]] = {
+            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io),
+            "dynamic": lambda: convert.to_dynamic(saved_model, **self._select),
+            "float16": lambda: convert.to_float16(saved_model, **self._select),
+            "int4": lambda: convert.to_int4(self.float_model),
+        }
+
+    def make(self, recipe: Recipe) -> bytes:
+        """The file that the recipe gives; raises InputError where the converter cannot."""
+        with convert.told_in_a_sentence(self._inputs):
+            return self._recipes[recipe]()
+
+    def _representative(self) -> Representative:
+        return representative(self._train, self._settings.representative_examples, self._settings.seed)
+
+
+class Judge:
+    """Compares files with the float model on a split."""
+
+    def __init__(self, *, float_model: bytes, test: AnySplit, truth: Truth, settings: QuantizerSettings):
+        self._test, self._truth, self._gate = test, truth, Gate(settings)
+        self._float_predictions: NDArray[Any] = predictions(TFLite(float_model), test)
+
+    def judge(self, recipe: Recipe, model: bytes) -> Attempt:
+        """Runs the file on the whole split; raises InputError where it cannot run."""
+        found = compare(self._truth, self._float_predictions, predictions(TFLite(model), self._test))
+        graphs = graph.read(model)
+        reasons = self._gate.reasons(found, graph.float_ops(graphs) if recipe == "int8" else [])
+        log.info("%s | %s %.4f, float %.4f | %d bytes | %s", recipe, found.metric, found.value, found.float_value,
+                 len(model), "refused" if reasons else "passed")  # fmt: skip
+        return Attempt(recipe, model, found, reasons, graph.not_merged(graphs))
+
+
+def climb(recipes: Iterable[Recipe], attempt: Callable[[Recipe], Attempt]) -> list[Attempt]:
+    """Tries one recipe after the other until one is blessed; what makes no file that runs is refused with the reason.
+
+    Raises:
+      InputError: none of them made a file that runs; the message has the reason of each.
+    """
+    tried: list[Attempt] = []
+    for recipe in recipes:
+        try:
+            tried.append(attempt(recipe))
+        except InputError as error:
+            log.info("%s | %s", recipe, error)
+            tried.append(Attempt(recipe, None, None, [str(error)], []))
+        if tried[-1].blessed:
+            break
+    if all(one.model is None for one in tried):
+        raise InputError("\n".join(reason for one in tried for reason in one.reasons))
+    return tried
+
+
+def chosen(tried: list[Attempt]) -> Attempt:
+    """The one that is blessed, which is the last, else the last that made a file."""
+    return next(one for one in reversed(tried) if one.model is not None)

@@ -1,0 +1,82 @@
+"""How the TFLite model is made: the `quantizer:` section of pipeline.yaml and the Quantizer's execution property.
+
+Imports no TensorFlow, so that a config is checked at once.
+"""
+
+from typing import Literal
+
+import pydantic
+from pydantic import Field, PositiveInt
+
+Recipe = Literal["int8", "dynamic", "float16", "int4"]  # one way to make a file; a mode is one of them, or several
+LADDER: tuple[Recipe, ...] = ("int8", "dynamic", "float16")  # what `auto` tries: smallest and fastest first
+
+
+class QuantizerSettings(pydantic.BaseModel):
+    """How the model is quantized and how much worse than the float model it may be."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["none", "float16", "dynamic", "int8", "auto"] = Field(
+        default="int8",
+        description="int8: weights and activations; dynamic: weights int8, activations float32 between the ops; "
+        "float16: weights; auto: the first of these three that passes the gate; none: only the float SavedModel is "
+        "pushed.",
+    )
+    io: Literal["uint8", "int8", "float32"] = Field(
+        default="uint8", description="What an int8 model takes for float inputs, and what it gives."
+    )
+    weights: Literal["int8", "int4"] = Field(
+        default="int8", description="int4: with mode dynamic; smaller and slower, since they are unpacked to float32."
+    )
+    max_drop: float = Field(
+        default=0.005,
+        ge=0,
+        description="Most the quantized model may be worse: of accuracy in points of 1; of a regression's mean "
+        "absolute error as a share of the error of always predicting the median.",
+    )
+    max_slice_drop: float | None = Field(
+        default=0.05,
+        ge=0,
+        description="The same on each class and on each of evaluator.slices, refused where the 95 % interval of the "
+        "drop lies above it as a whole; null: slices refuse nothing.",
+    )
+    min_agreement: float | None = Field(
+        default=None, ge=0, le=1, description="Least share of examples of which both models say the same class."
+    )
+    representative_examples: PositiveInt = Field(
+        default=200,
+        description="Examples of the train split from which activation ranges are taken, stratified by label.",
+    )
+    allow_select_ops: bool = Field(
+        default=False,
+        description="Ops of TensorFlow that TFLite lacks may be in the file; the app needs the Flex delegate for them.",
+    )
+    seed: int = Field(default=0, description="Seeds the choice of the representative examples.")
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What is tried, in this order, until one passes the gate; nothing with mode none."""
+        if self.mode == "none":
+            return ()
+        if self.mode == "auto":
+            return LADDER
+        return ("int4",) if self.weights == "int4" else (self.mode,)
+
+    @pydantic.model_validator(mode="after")
+    def _fields_of_the_mode(self) -> "QuantizerSettings":
+        if self.weights == "int4" and self.mode != "dynamic":
+            raise ValueError(
+                f"got weights int4 with mode {self.mode}, expected mode dynamic: the activations stay float32"
+            )
+        if "io" in self.model_fields_set and self.io != "float32" and self.mode not in ("int8", "auto"):
+            raise ValueError(
+                f"got io {self.io} with mode {self.mode}, expected mode int8 or auto: without integer activations a "
+                "model takes and gives float32"
+            )
+        if self.allow_select_ops and self.mode == "int8":
+            raise ValueError(
+                "got allow_select_ops with mode int8, expected dynamic, float16 or auto: TensorFlow's ops compute in "
+                "float32, and no operation of an int8 model may"
+            )
+        return self
