@@ -12,6 +12,7 @@ _MATRIX = "multi_class_confusion_matrix_at_thresholds"
 _DIFF = "_diff"  # what TFMA appends to a metric's name for candidate minus baseline
 _MEAN = "macro_average: true\n_"  # what it puts before the name of a mean over the labels
 _CELLS = ("true_negatives", "false_positives", "false_negatives", "true_positives")
+_MOST_CLASSES = 1000  # beyond, nobody could read the matrix, and of 32,768 classes it fills the memory
 _COUNTS = ("example_count", *_CELLS)
 
 
@@ -94,6 +95,8 @@ def _multiclass_matrix(values: dict[str, Any]) -> ConfusionMatrix | None:
     entries = values[_MATRIX]["multiClassConfusionMatrixAtThresholds"]["matrices"][0]["entries"]
     cells = {(e.get("actualClassId", 0), e.get("predictedClassId", 0)): int(e["numWeightedExamples"]) for e in entries}
     classes = range(1 + max(max(cell) for cell in cells))
+    if len(classes) > _MOST_CLASSES:
+        return None
     return ConfusionMatrix(
         labels=[str(label) for label in classes],
         counts=[[cells.get((actual, predicted), 0) for predicted in classes] for actual in classes],

@@ -2,7 +2,7 @@
 
 `serving_default` takes raw features by name, so that REST and gRPC requests are easy to write; `serve_examples` takes
 serialized tf.Examples, as TFMA and batch scoring do; `transformed` takes what the model itself takes, decoded and
-padded, which is what TFLite can convert. All return `predictions`, float32.
+padded, which is what TFLite can convert. All return `predictions`, float32; where the loss takes logits, probabilities.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ import tensorflow_transform as tft
 
 import custom_ops
 from components.dataset import FeatureSpec, decode, padded
-from components.trainer.model import call
+from components.trainer.model import call, probabilities
 
 Tensors = dict[str, Any]
 
@@ -43,7 +43,8 @@ def export(
     prepare = _transform(transform, raw_spec, archive)
 
     def transformed(features: Tensors) -> Tensors:
-        return {"predictions": tf.cast(call(model, features, training=False), tf.float32)}
+        outputs = tf.cast(call(model, features, training=False), tf.float32)
+        return {"predictions": probabilities(model, outputs)}
 
     def from_raw(raw: Tensors) -> Tensors:
         decoded = decode(prepare(raw), spec)

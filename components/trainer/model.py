@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+import custom_ops
 from components.dataset import Rows
 from components.parallel.optimizer import work_beside_variables
 from components.trainer.fused_adam import fuse
@@ -88,6 +89,15 @@ def loss_of(
     return model.compute_loss(
         x=as_input(rows.features), y=rows.labels, y_pred=predictions, sample_weight=weights, training=training
     )
+
+
+def probabilities(model: keras.Model, outputs: tf.Tensor) -> tf.Tensor:
+    """What a user of the model is answered: where its loss takes logits, the probabilities that they stand for."""
+    loss = getattr(model, "loss", None)
+    if not getattr(loss, "from_logits", isinstance(loss, custom_ops.SmoothedCrossentropy)):
+        return outputs
+    binary = isinstance(loss, keras.losses.BinaryCrossentropy | keras.losses.BinaryFocalCrossentropy)
+    return tf.sigmoid(outputs) if binary else tf.nn.softmax(outputs)
 
 
 def as_input(features: Mapping[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Claims about the three signatures of the exported model, without and with a real Transform before it."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tests.components.small_data import LABEL, SPLITS, fixed, optional, serialized, softmax
+from tests.components.small_data import LABEL, SPLITS, fixed, optional, serialized, sigmoid, softmax
 from tests.components.trainer.small_training import CLASSES, KEYS, Trained, X, train, transform, write
 from tests.tfx_harness import Given
 
@@ -49,6 +50,37 @@ def test_raw_tensors_serialized_examples_and_the_weights_by_hand_give_the_same(m
     np.testing.assert_allclose(multiclass.predict(x=x), expected, atol=1e-6)
     np.testing.assert_allclose(multiclass.predict_transformed(x=x), expected, atol=1e-6)
     np.testing.assert_array_equal(multiclass.predict_examples(serialized(CLASSES["test"])), multiclass.predict(x=x))
+
+
+LOGITS = """
+import custom_ops
+
+def build_model(inputs_spec, hp):
+    return keras.Sequential([keras.Input([4]), layers.Dense(hp["units"])])
+
+def loss(hp):
+    return eval(hp["loss"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "units", "loss", "probabilities"),
+    [
+        ("multiclass", 3, "keras.losses.SparseCategoricalCrossentropy(from_logits=True)", softmax),
+        ("multiclass", 3, "custom_ops.SmoothedCrossentropy(label_smoothing=0.1)", softmax),
+        ("binary", 1, "keras.losses.BinaryCrossentropy(from_logits=True)", sigmoid),
+    ],
+)
+def test_a_model_whose_loss_takes_logits_is_exported_with_probabilities(
+    tmp_path: Path, task: str, units: int, loss: str, probabilities: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    rows = {split: {"x": part["x"], LABEL: part[LABEL] % (units + (units == 1))} for split, part in CLASSES.items()}
+    hyperparameters = {"units": units, "loss": loss}
+    data = write(tmp_path / "data", rows, X, KEYS)
+    trained = train(tmp_path / "one", data, LOGITS, task=task, epochs=1, hyperparameters=hyperparameters)
+    x = rows["test"]["x"]
+    kernel, bias = trained.weights()
+    np.testing.assert_allclose(trained.predict(x=x), probabilities(x @ kernel + bias), atol=1e-6)
 
 
 WITH_TRANSFORM = """
