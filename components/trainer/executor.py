@@ -80,7 +80,7 @@ def fit(cluster: Cluster | None, work: str) -> None:
     input_dict, output_dict, exec_properties = json_utils.loads(work)
     settings = TrainerSettings.model_validate_json(exec_properties["settings"])
     strategy = make_strategy(settings, cluster)
-    chosen_ops = ops.chosen(settings.ops)
+    which = ops.chosen(settings.ops)
     schema = dataset.read_schema(get_single_instance(input_dict["schema"]))
     transform = dataset.read_transform(input_dict.get("transform_graph"))
     label, weight = exec_properties["label"], exec_properties.get("weight")
@@ -102,11 +102,11 @@ def fit(cluster: Cluster | None, work: str) -> None:
         validation,
         _warm_start(settings, input_dict),
     )
-    with ops.running(chosen_ops):
+    with ops.running(which):
         trained, record = train(training, strategy, checkpoint_folder, model_run)
     if cluster is not None and not cluster.is_chief:
         return
-    record.model_copy(update={"custom_ops": chosen_ops}).save(model_run)
+    record.save(model_run)
     export(
         trained,
         path_utils.serving_model_dir(get_single_instance(output_dict["model"]).uri),

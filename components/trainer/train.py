@@ -10,6 +10,7 @@ import tensorflow as tf
 import custom_ops
 from components.parallel.memory import bytes_by_device
 from components.parallel.ordinary import ordinary_layers, set_whole_weights, whole_weights
+from components.trainer import ops
 from components.trainer.callbacks import tensorboard
 from components.trainer.checkpoint import Checkpoints
 from components.trainer.choices import Choices
@@ -51,7 +52,12 @@ def train(
     profile = StepProfile(settings.profile, logs if workers.is_chief else None)
     loop = Loop(Job(built, training.train, training.validation, settings, strategy), checkpoints, callbacks, profile)
     memory = _memory(built.model, strategy)
-    record = loop.run().model_copy(update={"bytes_by_device": memory, "warm_start": str(training.warm_start or "")})
+    about = {
+        "bytes_by_device": memory,
+        "warm_start": str(training.warm_start or ""),
+        "custom_ops": "composite" if settings.jit else ops.chosen(settings.ops),  # see TrainStep
+    }
+    record = loop.run().model_copy(update=about)
     if not workers.is_chief:
         return built.model, record
     if settings.profile and not record.step_times:

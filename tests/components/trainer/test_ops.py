@@ -54,20 +54,23 @@ except Exception as error:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trained]:
     root = tmp_path_factory.mktemp("ops")
     data = write(root / "data", CLASSES, X, KEYS)
+    settings = {"custom": {"ops": "custom"}, "composite": {"ops": "composite"}, "XLA": {"ops": "auto", "jit": True}}
     return {
-        ops: train(root / ops, data, SOURCE, task="multiclass", epochs=1, ops=ops) for ops in ("custom", "composite")
+        name: train(root / name, data, SOURCE, task="multiclass", epochs=1, **given) for name, given in settings.items()
     }
 
 
-def test_training_with_the_op_equals_training_with_the_composite(trained: dict[str, Trained]) -> None:
-    for by_op, by_composite in zip(trained["custom"].weights(), trained["composite"].weights(), strict=True):
+@pytest.mark.parametrize("other", ["composite", "XLA"])
+def test_training_with_the_op_equals_training_with_the_composite(trained: dict[str, Trained], other: str) -> None:
+    for by_op, by_composite in zip(trained["custom"].weights(), trained[other].weights(), strict=True):
         np.testing.assert_allclose(by_op, by_composite, atol=1e-5)
         assert np.abs(by_op).max() > 0
 
 
 def test_the_model_and_the_record_say_what_ran(trained: dict[str, Trained]) -> None:
-    assert {ops: one.custom_ops for ops, one in trained.items()} == {"custom": "custom", "composite": "composite"}
-    assert trained["custom"].record.custom_ops == "custom"
+    expected = {"custom": "custom", "composite": "composite", "XLA": "composite"}
+    assert {name: one.custom_ops for name, one in trained.items()} == expected
+    assert {name: one.record.custom_ops for name, one in trained.items()} == expected
 
 
 def test_the_exported_model_loads_where_the_library_does_not_exist(trained: dict[str, Trained]) -> None:
