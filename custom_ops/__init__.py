@@ -5,6 +5,15 @@ what an exported model must hold so that it loads where this library does not ex
 """
 
 from custom_ops.library import available, composite, why_unavailable
+from custom_ops.matrix_mult import FusedDense, matrix_mult
 from custom_ops.smoothed_softmax_xent import SmoothedCrossentropy, smoothed_softmax_xent
 
-__all__ = ["SmoothedCrossentropy", "available", "composite", "smoothed_softmax_xent", "why_unavailable"]
+__all__ = [
+    "FusedDense",
+    "SmoothedCrossentropy",
+    "available",
+    "composite",
+    "matrix_mult",
+    "smoothed_softmax_xent",
+    "why_unavailable",
+]

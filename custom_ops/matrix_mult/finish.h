@@ -1,0 +1,79 @@
+// What is done to a tile of sums once the depth is through: bias, activation, rounding. For kernel.cc alone.
+#ifndef SLIPWAY_CUSTOM_OPS_MATRIX_MULT_FINISH_H_
+#define SLIPWAY_CUSTOM_OPS_MATRIX_MULT_FINISH_H_
+
+#include <algorithm>
+
+#include "custom_ops/matrix_mult/simd.h"
+
+namespace slipway::SLIPWAY_ISA {
+namespace {
+
+// exp(x) within 2 units in the last place; from 88 on infinity, below -87 exp(-87), NaN for NaN. Cephes' reduction
+// x = n ln 2 + r with a polynomial for exp(r).
+inline Floats Exp(Floats x) {
+  constexpr float kLog2e = 1.44269504088896341f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest integer in the low bits
+  const Words infinity = Words{} + 0x7f800000u;
+  const Ints overflows = x > 88.0f;
+  x = x < -87.0f ? Floats{} - 87.0f : x;
+  x = overflows ? Floats{} : x;
+  const Floats shifted = x * kLog2e + kRound;
+  const Floats n = shifted - kRound;
+  const Floats r = (x - n * kLn2High) - n * kLn2Low;
+  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Floats scale = (Floats)(((Words)shifted + 127u) << 23);
+  return overflows ? (Floats)infinity : p * scale;
+}
+
+struct Gelu {
+  Floats value, slope;
+};
+
+// Hendrycks and Gimpel's approximation, x (1 + tanh u) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3), as x / (1 +
+// exp(-2 u)), which does not cancel where x is far below 0.
+inline Gelu GeluOf(Floats x) {
+  constexpr float kLinear = 1.5957691216f, kCubic = 0.0713548162726f;  // of 2 u
+  const Floats square = x * x;
+  const Floats share = 1.0f / (1.0f + Exp(-(x * (kLinear + kCubic * square))));
+  const Floats value = x * share;
+  return {value, share + value * (1.0f - share) * (kLinear + 3.0f * kCubic * square)};
+}
+
+template <typename T>
+void StoreFirst(T* to, Floats values, int64_t count) {
+  T rounded[kLanes];
+  Format<T>::StoreRounded(rounded, values);
+  std::memcpy(to, rounded, std::min<int64_t>(count, kLanes) * sizeof(T));
+}
+
+// Writes `count` columns of c, and of its slope, from one row of sums, which may go on behind the last of them as far
+// as whole vectors; so may `bias`.
+template <typename T>
+void FinishRow(const float* sums, const float* bias, int64_t count, Activation activation, T* c, T* slope) {
+  for (int64_t column = 0; column < count; column += kLanes) {
+    Floats x = Load<Floats>(sums + column) + Load<Floats>(bias + column);
+    if (activation == Activation::kRelu) {
+      x = x < 0.0f ? Floats{} : x;  // NaN stays
+    } else if (activation == Activation::kGelu) {
+      const Gelu gelu = GeluOf(x);
+      if (slope != nullptr) StoreFirst(slope + column, gelu.slope, count - column);
+      x = gelu.value;
+    }
+    if (count - column >= kLanes) {
+      Format<T>::StoreRounded(c + column, x);
+    } else {
+      StoreFirst(c + column, x, count - column);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace slipway::SLIPWAY_ISA
+
+#endif  // SLIPWAY_CUSTOM_OPS_MATRIX_MULT_FINISH_H_
