@@ -49,15 +49,15 @@ def test_layer_under_a_mixed_policy_equals_dense(policy: str, tolerance: float) 
 
 
 def test_fit_with_the_layer_ends_at_the_weights_of_dense() -> None:
-    def trained(layer: Any) -> list[np.ndarray]:
+    def trained(layer: type[keras.Layer], activation: Any) -> list[np.ndarray]:
         keras.utils.set_random_seed(1)
-        model = keras.Sequential([keras.Input((6,)), layer, keras.layers.Dense(1)])
+        model = keras.Sequential([keras.Input((6,)), layer(9, activation=activation), keras.layers.Dense(1)])
         model.compile("sgd", "mse")
         model.fit(inputs(64, 6), inputs(64, 1), batch_size=16, epochs=3, shuffle=False, verbose=0)
         return model.get_weights()
 
-    ours = trained(custom_ops.FusedDense(9, activation="gelu_tanh"))
-    theirs = trained(keras.layers.Dense(9, activation=ACTIVATIONS["gelu_tanh"]))
+    ours = trained(custom_ops.FusedDense, "gelu_tanh")
+    theirs = trained(keras.layers.Dense, ACTIVATIONS["gelu_tanh"])
     for left, right in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(left, right, atol=1e-6)
 
