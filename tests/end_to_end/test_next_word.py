@@ -12,7 +12,7 @@ VOCABULARY = 32_768
 
 def test_a_vocabulary_of_32768_words_is_learned_with_the_op_and_served(copy_example: Callable[[str], Project]) -> None:
     project = copy_example("next_word")
-    project.edit("prepare_data.py", "ROWS = 60_000", "ROWS = 10_000")
+    project.edit("prepare_data.py", "ROWS = 60_000", "ROWS = 6_000")
     project.edit("pipeline.yaml", "epochs: 5", "epochs: 1")
     project.edit("pipeline.yaml", "batch_size: 256", "batch_size: 64")
     project.edit("pipeline.yaml", "{min: 0.1, min_change: -0.02}", "{min: 0.02}")
