@@ -8,7 +8,7 @@ from rich.table import Table
 from cli.style import STYLES, duration, number
 from lineage.outcome import State
 from lineage.runs import Run
-from lineage.summary import Summary, summarize
+from lineage.summary import QuantizationSummary, Summary, summarize
 
 
 def print_outcome(run: Run, report: Path | None, console: Console) -> None:
@@ -35,11 +35,7 @@ def print_nodes(run: Run, console: Console) -> None:
 
 def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, str]]:
     facts = [(f"test {name}", number(value)) for name, value in (summary.metrics or {}).items()]
-    if quantized := summary.quantized:
-        facts += [
-            (f"int8 {quantized.metric}", f"{number(quantized.accuracy)} (float {number(quantized.float_accuracy)})"),
-            ("int8 size", f"{quantized.bytes / 1000:.0f} kB (float {quantized.float_bytes / 1000:.0f} kB)"),
-        ]
+    facts += _quantized(summary.quantized) if summary.quantized else []
     facts += [("custom ops", summary.custom_ops)] if summary.custom_ops else []
     if summary.pushed:
         facts.append(("served version", summary.pushed))
@@ -48,3 +44,12 @@ def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, s
     if run.state is State.FAILED:
         facts.append(("log", str(run.folder / "log.txt")))
     return [*facts, *([("report", str(report))] if report else [])]
+
+
+def _quantized(found: QuantizationSummary) -> list[tuple[str, str]]:
+    """Of the file that was taken, after what was tried before it and why that was refused."""
+    return [
+        *((f"{mode} refused", "; ".join(reasons)) for mode, reasons in found.refused.items()),
+        (f"{found.mode} {found.metric}", f"{number(found.accuracy)} (float {number(found.float_accuracy)})"),
+        (f"{found.mode} size", f"{found.bytes / 1000:.0f} kB (float {found.float_bytes / 1000:.0f} kB)"),
+    ]

@@ -30,8 +30,11 @@ class QuantizationSummary(pydantic.BaseModel):
     """Sizes in bytes of the two models, and `metric` of both on the test split.
 
     `accuracy` and `float_accuracy` are values of `metric`: for regression that is an error, so lower is better.
+    `mode` made the file; `refused` has the modes that were tried and are not good enough, with the reasons.
     """
 
+    mode: str
+    refused: dict[str, list[str]]
     metric: str
     bytes: int
     float_bytes: int
@@ -109,6 +112,8 @@ def _metrics(findings: Findings) -> dict[str, float] | None:
 
 def _quantized(record: QuantizationRecord) -> QuantizationSummary:
     return QuantizationSummary(
+        mode=record.mode,
+        refused={candidate.mode: candidate.reasons for candidate in record.refused},
         metric=record.metric,
         bytes=record.bytes,
         float_bytes=record.float_bytes,

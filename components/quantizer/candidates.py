@@ -69,13 +69,12 @@ class Maker:
         self, *, saved_model: str, inputs: Mapping[str, tf.TensorSpec], train: AnySplit, settings: QuantizerSettings
     ):
         self._saved_model, self._inputs, self._train, self._settings = saved_model, inputs, train, settings
-        self._select = {"allow_select_ops": settings.allow_select_ops}
         with convert.told_in_a_sentence(inputs):
-            self.float_model = convert.to_float(saved_model, **self._select)
+            self.float_model = convert.to_float(saved_model)
         self._recipes: dict[Recipe, Callable[[], bytes]] = {
-            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io),
-            "dynamic": lambda: convert.to_dynamic(saved_model, **self._select),
-            "float16": lambda: convert.to_float16(saved_model, **self._select),
+            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io or "uint8"),
+            "dynamic": lambda: convert.to_dynamic(saved_model),
+            "float16": lambda: convert.to_float16(saved_model),
             "int4": lambda: convert.to_int4(self.float_model),
         }
 

@@ -1,9 +1,12 @@
 """From a SavedModel's `transformed` signature to TFLite files, one function a recipe; nothing is judged here.
 
-The same SavedModel and the same representative examples give the same bytes. The batch is dynamic.
+The same SavedModel and the same representative examples give the same bytes. The batch is dynamic. Only TFLite's own
+operations are used: those that it lacks need the Flex delegate, which no Python package has had since TensorFlow 2.20
+(github.com/google-ai-edge/LiteRT/issues/6458), so that nobody could tell here what such a file answers.
 """
 
 import contextlib
+import io
 from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
@@ -20,59 +23,56 @@ _SELECT = "TF Select ops: "  # where the converter lists what TFLite lacks
 _IO = {"uint8": tf.uint8, "int8": tf.int8, "float32": tf.float32}
 
 
-def to_float(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+def to_float(saved_model: str) -> bytes:
     """The float32 TFLite model: what the quantized one is compared with.
 
     Args:
       saved_model: Folder of a SavedModel with the signature `transformed`.
-      allow_select_ops: Whether ops of TensorFlow may be in the file, which the interpreter runs by its Flex delegate.
     """
-    return _converter(saved_model, allow_select_ops).convert()
+    return _converter(saved_model).convert()
 
 
-def to_float16(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+def to_float16(saved_model: str) -> bytes:
     """Weights float16, everything else float32."""
-    converter = _converter(saved_model, allow_select_ops)
+    converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return converter.convert()
 
 
-def to_dynamic(saved_model: str, *, allow_select_ops: bool = False) -> bytes:
+def to_dynamic(saved_model: str) -> bytes:
     """Weights int8; activations are float32 and quantized on the way into an op that computes in integers."""
-    converter = _converter(saved_model, allow_select_ops)
+    converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return converter.convert()
 
 
-def to_int8(saved_model: str, representative: Representative, io: str = "uint8") -> bytes:
+def to_int8(saved_model: str, representative: Representative, io_type: str = "uint8") -> bytes:
     """The full-integer TFLite model: int8 weights and activations.
 
     Args:
       saved_model: Folder of a SavedModel with the signature `transformed`.
       representative: Yields single examples, from which the ranges of the activations are taken.
-      io: uint8, int8 or float32: what it takes for float inputs, and what it gives.
+      io_type: uint8, int8 or float32: what it takes for float inputs, and what it gives.
     """
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = _IO[io]
-    converter.inference_output_type = _IO[io]
+    converter.inference_input_type = _IO[io_type]
+    converter.inference_output_type = _IO[io_type]
     return converter.convert()
 
 
 def to_int4(float_model: bytes) -> bytes:
     """Weights int4, a scale a channel, unpacked to float32 at run time: the smallest file, and a slow one."""
     engine = ai_edge.Quantizer(float_model, ai_edge_recipes.weight_only_wi4_afp32())
-    return bytes(engine.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
+    with contextlib.redirect_stderr(io.StringIO()):  # it draws a progress bar whatever it is told
+        return bytes(engine.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
 
 
-def _converter(saved_model: str, allow_select_ops: bool = False) -> tf.lite.TFLiteConverter:
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])
-    if allow_select_ops:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
-    return converter
+def _converter(saved_model: str) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])
 
 
 @contextlib.contextmanager
@@ -108,11 +108,17 @@ def _select_ops(error: Exception) -> str:
 
 def _advice(error: Exception, inputs: Mapping[str, tf.TensorSpec]) -> str:
     if _select_ops(error):
-        return f"Change the layer, allow TensorFlow's ops (quantizer.allow_select_ops, not with int8), or {_DO_WITHOUT}"
+        return (
+            "A file with TensorFlow's own op (Flex) cannot be run here, nor be compared: compute it otherwise in the "
+            f"layer, or in preprocessing_fn, or {_DO_WITHOUT}"
+        )
+    change = "Change the layer"
+    if "TensorList" in str(error):
+        change = "Give the recurrent layer unroll=True, for which the number of its steps has to be fixed"
     lists = sorted(name for name, spec in inputs.items() if not spec.shape[1:].is_fully_defined())
     if not lists:
-        return f"Change the layer, or {_DO_WITHOUT}"
+        return f"{change}, or {_DO_WITHOUT}"
     return (
         f"Examples have any number of values of {', '.join(lists)}; for some layers, such as LSTM, TFLite needs to "
-        f"know how many: pad to a fixed number in preprocessing_fn, or {_DO_WITHOUT}"
+        f"know how many: pad to a fixed number in preprocessing_fn. {change}, or {_DO_WITHOUT}"
     )

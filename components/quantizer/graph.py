@@ -4,6 +4,7 @@ Reads the flatbuffer alone, by LiteRT's schema, and copies no weights.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ _MOVES = {"CAST", "CONCATENATION", "DEQUANTIZE", "EXPAND_DIMS", "RESHAPE", "SQUE
 _LINEAR = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 _ACTIVATIONS = {"RELU", "RELU6", "RELU_N1_TO_1"}  # those that a kernel has built in
 _AFFINE = {"ADD", "DIV", "MUL", "SUB"}  # what a BatchNormalization becomes
-_SELECT = "Flex"
+_PASSES_ON = {"BATCH_TO_SPACE_ND"}  # stands behind a dilated convolution
 _OPTIONS = {
     schema.BuiltinOptions.Conv2DOptions: schema.Conv2DOptions,
     schema.BuiltinOptions.DepthwiseConv2DOptions: schema.DepthwiseConv2DOptions,
@@ -26,9 +27,10 @@ _OP_NAMES = {number: name for name, number in vars(schema.BuiltinOperator).items
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A tensor; `constant` where its values are in the file."""
+    """A tensor; `constant` where its values are in the file. Its shape has 1 for a dimension that is dynamic."""
 
     name: str
+    shape: tuple[int, ...]
     is_float: bool
     constant: bool
 
@@ -81,11 +83,11 @@ def float_ops(graphs: list[Graph]) -> list[str]:
 def not_merged(graphs: list[Graph]) -> list[str]:
     """A sentence for each activation or BatchNormalization that a layer before it could have computed with.
 
-    That is an activation, or an addition or multiplication by constants, that alone takes the output of a convolution
-    or dense layer which has no activation of its own.
+    That is an activation, or an addition or multiplication by one constant or one a channel, that alone takes the
+    output of a convolution or dense layer which has no activation of its own.
     """
     return [
-        f"{after.name} ({graph.tensors[after.outputs[0]].name}) is not merged into the {op.name} before it"
+        f"{after.name}{_where(graph, after)} is not merged into the {op.name} before it"
         for graph in graphs
         for op in graph.ops
         for after in _mergeable(graph, op)
@@ -93,15 +95,28 @@ def not_merged(graphs: list[Graph]) -> list[str]:
 
 
 def _mergeable(graph: Graph, op: Op) -> Iterator[Op]:
-    if op.name not in _LINEAR or op.activates or op.outputs[0] in graph.outputs:
+    if op.name not in _LINEAR or op.activates:
         return
-    after = graph.consumers(op.outputs[0])
-    if len(after) != 1:
+    output, after = op.outputs[0], graph.consumers(op.outputs[0])
+    while len(after) == 1 and after[0].name in _PASSES_ON:
+        output, after = after[0].outputs[0], graph.consumers(after[0].outputs[0])
+    if len(after) != 1 or output in graph.outputs:
         return
-    others = [tensor for tensor in after[0].inputs if tensor != op.outputs[0]]
-    scales = after[0].name in _AFFINE and len(others) == 1 and graph.is_constant(others[0])
+    others = [tensor for tensor in after[0].inputs if tensor != output]
+    scales = after[0].name in _AFFINE and len(others) == 1 and _is_one_a_channel(graph, others[0], output)
     if after[0].name in _ACTIVATIONS or scales:
         yield after[0]
+
+
+def _is_one_a_channel(graph: Graph, constant: int, output: int) -> bool:
+    size, channels = math.prod(graph.tensors[constant].shape), graph.tensors[output].shape[-1:]
+    return graph.is_constant(constant) and size in (1, *channels)
+
+
+def _where(graph: Graph, op: Op) -> str:
+    """The layer, where the converter has left its name."""
+    name = graph.tensors[op.outputs[0]].name
+    return "" if name.startswith("StatefulPartitionedCall") else f" ({name})"
 
 
 def _computes_in_float(graph: Graph, op: Op) -> bool:
@@ -110,8 +125,6 @@ def _computes_in_float(graph: Graph, op: Op) -> bool:
 
 def _why(graph: Graph, op: Op) -> str:
     """As far as the file shows it: the converter leaves no reasons."""
-    if op.name.startswith(_SELECT):
-        return "an op of TensorFlow, float only"
     producers = [graph.producer(tensor) for tensor in op.inputs]
     before = sorted({p.name for p in producers if p is not None and _computes_in_float(graph, p)})
     if before:
@@ -138,6 +151,7 @@ def _graph(root: Any, graph: Any, names: list[str]) -> Graph:
 def _tensor(root: Any, tensor: Any) -> Tensor:
     return Tensor(
         name=tensor.Name().decode(),
+        shape=tuple(tensor.Shape(axis) for axis in range(tensor.ShapeLength())),
         is_float=tensor.Type() in (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16, schema.TensorType.FLOAT64),
         constant=root.Buffers(tensor.Buffer()).DataLength() > 0,
     )

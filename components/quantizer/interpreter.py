@@ -21,9 +21,7 @@ class TFLite:
     """
 
     def __init__(self, model: bytes):
-        self.size = len(model)
-        self._interpreter = Interpreter(model_content=model, num_threads=1)
-        self._run = self._interpreter.get_signature_runner()
+        self._run = Interpreter(model_content=model, num_threads=1).get_signature_runner()
         self._inputs: dict[str, Any] = self._run.get_input_details()
         [self._output] = self._run.get_output_details().items()
 

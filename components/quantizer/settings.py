@@ -23,8 +23,8 @@ class QuantizerSettings(pydantic.BaseModel):
         "float16: weights; auto: the first of these three that passes the gate; none: only the float SavedModel is "
         "pushed.",
     )
-    io: Literal["uint8", "int8", "float32"] = Field(
-        default="uint8", description="What an int8 model takes for float inputs, and what it gives."
+    io: Literal["uint8", "int8", "float32"] | None = Field(
+        default=None, description="What an int8 model takes for float inputs, and what it gives; null: uint8."
     )
     weights: Literal["int8", "int4"] = Field(
         default="int8", description="int4: with mode dynamic; smaller and slower, since they are unpacked to float32."
@@ -48,10 +48,6 @@ class QuantizerSettings(pydantic.BaseModel):
         default=200,
         description="Examples of the train split from which activation ranges are taken, stratified by label.",
     )
-    allow_select_ops: bool = Field(
-        default=False,
-        description="Ops of TensorFlow that TFLite lacks may be in the file; the app needs the Flex delegate for them.",
-    )
     seed: int = Field(default=0, description="Seeds the choice of the representative examples.")
 
     @property
@@ -69,14 +65,9 @@ class QuantizerSettings(pydantic.BaseModel):
             raise ValueError(
                 f"got weights int4 with mode {self.mode}, expected mode dynamic: the activations stay float32"
             )
-        if "io" in self.model_fields_set and self.io != "float32" and self.mode not in ("int8", "auto"):
+        if self.io not in (None, "float32") and self.mode not in ("int8", "auto"):
             raise ValueError(
                 f"got io {self.io} with mode {self.mode}, expected mode int8 or auto: without integer activations a "
                 "model takes and gives float32"
-            )
-        if self.allow_select_ops and self.mode == "int8":
-            raise ValueError(
-                "got allow_select_ops with mode int8, expected dynamic, float16 or auto: TensorFlow's ops compute in "
-                "float32, and no operation of an int8 model may"
             )
         return self

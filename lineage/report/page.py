@@ -9,6 +9,7 @@ from markupsafe import Markup
 from lineage.findings import Findings, find
 from lineage.records import EvaluationRecord
 from lineage.report import metrics, quantized, wording
+from lineage.report.candidates import size_against_metric
 from lineage.report.curves import curves
 from lineage.report.graph import HEIGHT, WIDTH, lay_out
 from lineage.report.tables import confused, confusion, node_rows, slice_table
@@ -74,6 +75,7 @@ def _content(run: Run, findings: Findings) -> dict[str, object]:
         "tflite": _tflite(Path(pushed)) if pushed else [],
         "whole": _whole(evaluation) if evaluation else None,
         "curves": [Markup(svg) for svg in curves(findings.training)] if findings.training else [],
+        "tried": Markup(size_against_metric(findings.quantization)) if findings.quantization else "",
         "slices": slice_table(evaluation) if evaluation else None,
         "matrix": confusion(matrix) if matrix else None,
         "confused": confused(matrix) if matrix else [],

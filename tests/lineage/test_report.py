@@ -12,8 +12,18 @@ from scipy import stats
 
 from lineage.outcome import State
 from lineage.recording import finish_run
-from lineage.records import ConfusionMatrix, EvaluationRecord, Label, Slice, StepTimes, TrainingRecord
+from lineage.records import (
+    ConfusionMatrix,
+    EvaluationRecord,
+    Label,
+    QuantizationCandidate,
+    Slice,
+    SliceDrop,
+    StepTimes,
+    TrainingRecord,
+)
 from lineage.report import render
+from lineage.report.candidates import size_against_metric
 from lineage.report.metrics import wilson
 from lineage.report.tables import SHOWN_SLICES, slice_table
 from lineage.runs import Run, find_run
@@ -283,3 +293,22 @@ def test_the_curves_use_the_colours_and_the_font_of_the_page(digits: Run, tmp_pa
     assert "var(--train)" in figures
     assert "#01" not in figures
     assert "DejaVu" not in figures
+
+
+def test_what_the_quantizer_tried_is_a_table_and_a_picture_of_size_against_accuracy(
+    digits: Run, tmp_path: Path
+) -> None:
+    worst = SliceDrop(name="label:3", examples=98, value=0.5, float_value=0.9, drop=0.4, interval=(0.3, 0.5))
+    found = {"mode": "int8", "bytes": 100_000, "value": 0.91, "drop": 0.05, "agreement": 0.95, "worst_slice": worst}
+    refused = QuantizationCandidate(**found, blessed=False, reasons=["accuracy is worse"], notes=["RELU stands alone"])
+    taken = refused.model_copy(
+        update={"mode": "dynamic", "value": 0.958, "drop": 0.002, "blessed": True, "reasons": [], "notes": []}
+    )
+    record = QUANTIZATION.model_copy(update={"mode": "dynamic", "candidates": [refused, taken]})
+    record.save(str(tmp_path / "Quantizer"))
+    shown = page(digits, tmp_path)
+    assert "Float against dynamic" in shown.text
+    assert "int8 100 kB 91.00 % 0.0500 95.00 % label:3: 0.4000 of 98 examples refused : accuracy is worse" in shown.text
+    assert "int8: RELU stands alone." in shown.text
+    assert "size and accuracy" in size_against_metric(record)
+    assert size_against_metric(QUANTIZATION.model_copy(update={"candidates": [taken]})) == ""

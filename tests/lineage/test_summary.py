@@ -20,6 +20,8 @@ def test_a_finished_run_shows_metrics_sizes_and_the_pushed_folder(digits: Run, t
     assert (shown["run"], shown["pipeline"], shown["state"], shown["reason"]) == ("r1", "digits", "COMPLETE", "")
     assert shown["metrics"] == {"sparse_categorical_accuracy": 0.96, "loss": 0.12}
     assert shown["quantized"] == {
+        "mode": "int8",
+        "refused": {},
         "metric": "accuracy",
         "bytes": 113_672,
         "float_bytes": 427_172,

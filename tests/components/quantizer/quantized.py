@@ -10,6 +10,9 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
+from components.dataset import Split
+from components.quantizer.candidates import Attempt, Judge, Maker, climb
+from components.quantizer.compare import Truth
 from components.quantizer.component import Quantizer
 from components.quantizer.settings import QuantizerSettings
 from lineage.records import QuantizationRecord
@@ -105,3 +108,16 @@ def classifier(inputs: int, units: int, outputs: int, activation: str) -> keras.
 def points(seed: int) -> np.ndarray:
     """Features `[ROWS, 8]`."""
     return np.random.default_rng(seed).normal(size=(ROWS, 8)).astype(np.float32)
+
+
+def tried(root: Path, built: keras.Model, *, task: str = "multiclass", **settings: Any) -> list[Attempt]:
+    """What is tried with a model that takes `x`, judged on its own answers as labels; without a pipeline."""
+    saved_model = str(Path(small_data.model(root / "model", built, X).uri, "Format-Serving"))
+    said = np.asarray(built(points(1)))
+    labels = said[:, 0] if task == "regression" else np.argmax(said, axis=1)
+    split = Split("test", {"x": tf.constant(points(1))}, tf.constant(labels))
+    how, inputs = QuantizerSettings(**settings), {"x": tf.TensorSpec([None, 8], tf.float32, name="x")}
+    maker = Maker(saved_model=saved_model, inputs=inputs, train=split, settings=how)
+    truth = Truth.of(split, task=task, label=LABEL)
+    judge = Judge(float_model=maker.float_model, test=split, truth=truth, settings=how)
+    return climb(how.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
