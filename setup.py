@@ -93,14 +93,15 @@ class BuildOps(build_ext):
         return f"{fullname.replace('.', '/')}-tf{self._tensorflow.version}.so"
 
     def build_extension(self, ext: Extension) -> None:
-        # As system headers TensorFlow's give no warnings, so that ours are seen.
-        op_flags = [flag.replace("-I", "-isystem", 1) for flag in self._tensorflow.compile_flags] + OP_FLAGS
-        jobs: list[tuple[Path, str, list[str]]] = []
-        for source in map(Path, ext.sources):
-            if source.name == "kernel.cc":
+        xla = [source for source in ext.sources if source.endswith("/xla.cc")]
+        # XLA's headers take half a minute: once for all ops, and first, so that nothing waits for it alone.
+        everything = self._write("xla.cc", "".join(f'#include "{source}"\n' for source in xla))
+        jobs = [(everything, "", self._op_flags() + self._xla_flags())]
+        for source in sorted(set(ext.sources) - set(xla)):
+            if source.endswith("/kernel.cc"):
                 jobs += [(source, isa, [*KERNEL_FLAGS, *flags, f"-DSLIPWAY_ISA={isa}"]) for isa, flags in ISAS.items()]
             else:
-                jobs.append((source, "", op_flags + (["-DSLIPWAY_CUDA"] if nvcc() else []) + self._xla_flags(source)))
+                jobs.append((source, "", self._op_flags()))
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = [*pool.map(self._compile, *zip(*jobs, strict=True)), *pool.map(self._compile_cuda, ext.depends)]
         library = Path(self.get_ext_fullpath(ext.name))
@@ -115,10 +116,10 @@ class BuildOps(build_ext):
         assert found, "refused before"
         return found
 
-    def _compile(self, source: Path, variant: str, flags: list[str]) -> str:
+    def _compile(self, source: str, variant: str, flags: list[str]) -> str:
         compiler: Any = self.compiler
         [built] = compiler.compile(
-            [str(source)], output_dir=str(Path(self.build_temp) / variant), extra_postargs=["-I.", *flags]
+            [source], output_dir=str(Path(self.build_temp) / variant), extra_postargs=["-I.", *flags]
         )
         return str(built)
 
@@ -131,20 +132,29 @@ class BuildOps(build_ext):
         self.spawn([str(compiler), "-x", "cu", "-I.", *NVCC_FLAGS, "-c", source, "-o", str(built)])
         return str(built)
 
-    def _xla_flags(self, source: Path) -> list[str]:
+    def _op_flags(self) -> list[str]:
+        """As system headers TensorFlow's give no warnings, so that ours are seen."""
+        of_tensorflow = [flag.replace("-I", "-isystem", 1) for flag in self._tensorflow.compile_flags]
+        return [*of_tensorflow, *OP_FLAGS, *(["-DSLIPWAY_CUDA"] if nvcc() else [])]
+
+    def _xla_flags(self) -> list[str]:
         """Of two libraries whose headers XLA's include and TensorFlow's flags do not name."""
-        if source.name != "xla.cc":
-            return []
         include = next(flag[2:] for flag in self._tensorflow.compile_flags if flag.startswith("-I"))
         return [f"-isystem{include}/external/{name}" for name in ("highwayhash", "farmhash_archive/src")]
 
     def _record(self) -> str:
         """An object that says in the library what it was built for; custom_ops/library.py reads it."""
         text = json.dumps({"tensorflow": self._tensorflow.version, "cuda": nvcc() is not None})
-        source = Path(self.build_temp, "record.cc")
-        source.parent.mkdir(parents=True, exist_ok=True)
-        source.write_text(f'extern "C" __attribute__((used)) const char kSlipwayOps[] = R"(slipway-ops {text})";\n')
+        source = self._write(
+            "record.cc", f'extern "C" __attribute__((used)) const char kSlipwayOps[] = R"(slipway-ops {text})";\n'
+        )
         return self._compile(source, "", ["-fvisibility=default"])
+
+    def _write(self, name: str, text: str) -> str:
+        source = Path(self.build_temp, name)
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(text)
+        return str(source)
 
     def _link_flags(self) -> list[str]:
         compiler = nvcc()

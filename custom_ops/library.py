@@ -43,7 +43,7 @@ def ops_to_call() -> Any | None:
 def composite() -> Iterator[None]:
     """While the scope is open every call in the process, on any thread, runs its composite in plain TensorFlow.
 
-    Needed around tracing what will be exported or compiled by XLA. A `tf.function` traced before keeps the op.
+    Needed around tracing what will be exported. A `tf.function` traced before keeps the op.
 
     Example:
         with custom_ops.composite():

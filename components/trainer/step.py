@@ -11,7 +11,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-import custom_ops
 from components.dataset import Rows
 from components.parallel.devices import beside
 from components.trainer.model import as_input, base_optimizer, call, loss_of
@@ -45,7 +44,9 @@ class TrainStep:
         self._skip_nan = skip_nan
         self._class_weight = _table(class_weight) if class_weight else None
         self._replicas = strategy.num_replicas_in_sync
-        self._differentiate = tf.function(self._for_xla, jit_compile=True) if jit else self._loss_and_gradients
+        self._differentiate = (
+            tf.function(self._loss_and_gradients, jit_compile=True) if jit else self._loss_and_gradients
+        )
         self._scales_loss = isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
         self._optimizer = base_optimizer(model.optimizer)
         # Keras sums over the replicas when it applies; what it is given here is the sum already.
@@ -152,11 +153,6 @@ class TrainStep:
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_variables, unconnected_gradients="zero")
         return predictions, loss, self._beside(tf.convert_to_tensor, gradients)
-
-    def _for_xla(self, rows: Rows, weights: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
-        """The custom ops have no kernels that XLA could compile; their composites it fuses itself."""
-        with custom_ops.composite():
-            return self._loss_and_gradients(rows, weights)
 
     def _divided(self, gradients: list[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
         return self._beside(lambda gradient: gradient / tf.cast(count, gradient.dtype), gradients)

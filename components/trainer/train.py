@@ -55,7 +55,7 @@ def train(
     about = {
         "bytes_by_device": memory,
         "warm_start": str(training.warm_start or ""),
-        "custom_ops": "composite" if settings.jit else ops.chosen(settings.ops),  # see TrainStep
+        "custom_ops": ops.chosen(settings.ops),
     }
     record = loop.run().model_copy(update=about)
     if not workers.is_chief:

@@ -193,7 +193,8 @@ def _columns(a: Any, b: Any, transpose_a: bool, transpose_b: bool) -> int | None
     a, b = a.with_rank_at_least(2), b.with_rank_at_least(2)
     if a.rank is None or b.rank is None:
         return None if b.rank is None else b[-2 if transpose_b else -1]
-    if None not in (depths := {a[-2 if transpose_a else -1], b[-1 if transpose_b else -2]}) and len(depths) > 1:
+    depths = {a[-2 if transpose_a else -1], b[-1 if transpose_b else -2]}
+    if None not in depths and len(depths) > 1:
         raise ValueError("the depths differ")
     tf.broadcast_static_shape(a[:-2], b[:-2])
     return b[-2 if transpose_b else -1]

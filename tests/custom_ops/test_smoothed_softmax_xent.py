@@ -55,11 +55,6 @@ class TestContract(OpContract):
         )
         return result
 
-    def test_xla_equals_the_composite(self, case: str, dtype: str) -> None:
-        """In the scope of composites: the op has no kernel of XLA's."""
-        with custom_ops.composite():
-            super().test_xla_equals_the_composite(case, dtype)
-
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
