@@ -7,8 +7,10 @@ from rich.table import Table
 
 from cli.style import STYLES, duration, number
 from lineage.outcome import State
+from lineage.records import FLOAT, SAVED_MODEL
 from lineage.runs import Run
 from lineage.summary import QuantizationSummary, Summary, summarize
+from lineage.units import latency
 
 
 def print_outcome(run: Run, report: Path | None, console: Console) -> None:
@@ -52,4 +54,20 @@ def _quantized(found: QuantizationSummary) -> list[tuple[str, str]]:
         *((f"{mode} refused", "; ".join(reasons)) for mode, reasons in found.refused.items()),
         (f"{found.mode} {found.metric}", f"{number(found.accuracy)} (float {number(found.float_accuracy)})"),
         (f"{found.mode} size", f"{found.bytes / 1000:.0f} kB (float {found.float_bytes / 1000:.0f} kB)"),
+        *_measured(found),
+    ]
+
+
+def _measured(found: QuantizationSummary) -> list[tuple[str, str]]:
+    """Latency on one thread and memory of the file that was taken, beside the others that everybody knows."""
+    by_name = {one.model: one for one in found.measured}
+    if not by_name:
+        return []
+    others = [by_name[name] for name in (FLOAT, SAVED_MODEL)]
+    taken = by_name[found.mode]
+    slower = ", ".join(f"{one.model} {latency(one.latencies[0].median)}" for one in others)
+    larger = ", ".join(f"{one.model} {one.memory / 1e6:.1f} MB" for one in others)
+    return [
+        (f"{found.mode} latency", f"{latency(taken.latencies[0].median)} ({slower})"),
+        (f"{found.mode} memory", f"{taken.memory / 1e6:.1f} MB ({larger})"),
     ]

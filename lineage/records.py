@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 import pydantic
 
 CUSTOM_OPS = "custom_ops"  # custom property of the Model that the Trainer makes: what its record says under that name
+FLOAT, SAVED_MODEL = "float", "SavedModel"  # what is measured beside the modes of the Quantizer
 
 
 class Part(pydantic.BaseModel):
@@ -194,6 +195,28 @@ class QuantizationCandidate(Part):
     notes: list[str] = []
 
 
+class Latency(Part):
+    """Seconds that an answer about one example takes, on so many threads."""
+
+    threads: int
+    median: float
+    p99: float
+
+
+class Measurement(Part):
+    """A model that ran in a process of its own; `memory` is what it took at most, in bytes, beyond the idle process.
+
+    Of a TFLite file, `operations` is how many it has, and `left_by_xnnpack` names those that the fast delegate leaves.
+    """
+
+    model: str  # FLOAT, a mode, or SAVED_MODEL
+    bytes: int
+    memory: int
+    latencies: list[Latency]
+    operations: int | None
+    left_by_xnnpack: list[str]
+
+
 class QuantizationRecord(Record):
     """Float against quantized, on the test split; in the Quantizer's `metrics` artifact (type QuantizationMetrics).
 
@@ -206,6 +229,7 @@ class QuantizationRecord(Record):
     All this is of the file that was taken, made by `mode`. `candidates` are those that were tried, in this order, the
     last that made a file being the one that was taken; `slices` and `drop_interval` are as in SliceDrop, and
     `max_slice_drop` is what the interval of a slice's drop may not lie above as a whole, None where slices are free.
+    `measured` are the float TFLite file, the candidates' and the SavedModel; empty where nothing was measured.
     """
 
     FILE_NAME = "quantization.json"
@@ -227,6 +251,7 @@ class QuantizationRecord(Record):
     min_agreement: float | None = None
     slices: list[SliceDrop] = []
     candidates: list[QuantizationCandidate] = []
+    measured: list[Measurement] = []
 
     @property
     def refused(self) -> list[QuantizationCandidate]:

@@ -6,7 +6,7 @@ import pydantic
 
 from lineage.findings import Findings, find
 from lineage.outcome import State
-from lineage.records import CUSTOM_OPS, QuantizationRecord
+from lineage.records import CUSTOM_OPS, Measurement, QuantizationRecord
 from lineage.runs import ArtifactRef, Node, Run
 
 
@@ -31,6 +31,7 @@ class QuantizationSummary(pydantic.BaseModel):
 
     `accuracy` and `float_accuracy` are values of `metric`: for regression that is an error, so lower is better.
     `mode` made the file; `refused` has the modes that were tried and are not good enough, with the reasons.
+    `measured` has seconds and bytes of each model that was measured.
     """
 
     mode: str
@@ -40,6 +41,7 @@ class QuantizationSummary(pydantic.BaseModel):
     float_bytes: int
     accuracy: float
     float_accuracy: float
+    measured: list[Measurement]
 
 
 class Summary(pydantic.BaseModel):
@@ -119,4 +121,5 @@ def _quantized(record: QuantizationRecord) -> QuantizationSummary:
         float_bytes=record.float_bytes,
         accuracy=record.value,
         float_accuracy=record.float_value,
+        measured=record.measured,
     )

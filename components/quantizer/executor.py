@@ -1,22 +1,30 @@
 """The Quantizer's work: convert, compare on the test split, decide, and write down all of it."""
 
 import json
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tfx.dsl.components.base.base_executor import BaseExecutor
 from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import path_utils
 
+from components.dataset import AnySplit
 from components.quantizer import convert, reading
 from components.quantizer.candidates import Attempt, Judge, Maker, chosen, climb
 from components.quantizer.compare import Truth
+from components.quantizer.measure import measure
 from components.quantizer.settings import QuantizerSettings
 from components.signatures import signature_names
 from lineage.outcome import InputError
-from lineage.records import QuantizationRecord
+from lineage.records import FLOAT, SAVED_MODEL, Measurement, QuantizationRecord
+
+log = logging.getLogger("slipway.quantizer")
+
+_ROWS = 64  # of the test split, with which is measured
 
 
 class Executor(BaseExecutor):
@@ -44,7 +52,10 @@ class Executor(BaseExecutor):
             maker = Maker(saved_model=saved_model, inputs=data.inputs, train=data.train, settings=settings)
             judge = Judge(float_model=maker.float_model, test=data.test, truth=data.truth, settings=settings)
             tried = climb(settings.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
-        _write(output_dict, tried, _record(tried, len(maker.float_model), data.truth, settings))
+            record = _record(tried, len(maker.float_model), data.truth, settings)
+            if settings.measure:
+                record.measured = _measured(saved_model, maker.float_model, tried, data.test, Path(folder))
+        _write(output_dict, tried, record)
 
 
 def _record(tried: list[Attempt], float_bytes: int, truth: Truth, settings: QuantizerSettings) -> QuantizationRecord:
@@ -72,6 +83,22 @@ def _record(tried: list[Attempt], float_bytes: int, truth: Truth, settings: Quan
         reasons=[] if taken.blessed else taken.reasons if len(tried) == 1 else reasons,
         candidates=[one.recorded() for one in tried],
     )
+
+
+def _measured(
+    saved_model: str, float_model: bytes, tried: list[Attempt], test: AnySplit, folder: Path
+) -> list[Measurement]:
+    """Nothing where it fails, which says nothing against the files: they have answered the whole split."""
+    files = {FLOAT: float_model} | {one.recipe: one.model for one in tried if one.model is not None}
+    models = {name: folder / f"{name}.tflite" for name in files}
+    for name, path in models.items():
+        path.write_bytes(files[name])
+    rows = test.take(np.arange(min(_ROWS, len(test)))).features
+    try:
+        return measure({**models, SAVED_MODEL: Path(saved_model)}, {name: c.numpy() for name, c in rows.items()})
+    except RuntimeError as error:
+        log.warning("Nothing was measured: %s", error)
+        return []
 
 
 def _write(output_dict: dict[str, list[Artifact]], tried: list[Attempt], record: QuantizationRecord) -> None:

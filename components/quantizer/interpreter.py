@@ -36,7 +36,7 @@ class TFLite:
 
     def _batch(self, features: Mapping[str, NDArray[Any]], start: int) -> NDArray[Any]:
         rows = {
-            name: _quantize(features[name][start : start + _BATCH], detail) for name, detail in self._inputs.items()
+            name: quantized(features[name][start : start + _BATCH], detail) for name, detail in self._inputs.items()
         }
         name, detail = self._output
         count = len(next(iter(rows.values())))
@@ -46,7 +46,7 @@ class TFLite:
             raise InputError(f"The TFLite model cannot run: {error} {_WRONG}") from error
         if len(answers) != count:
             raise InputError(f"The TFLite model gave {len(answers)} answers about {count} examples. {_WRONG}")
-        return _dequantize(answers, detail)
+        return dequantized(answers, detail)
 
 
 _WRONG = (
@@ -55,7 +55,8 @@ _WRONG = (
 )
 
 
-def _quantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
+def quantized(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
+    """Real numbers as the tensor of `detail` (LiteRT's) holds them; those beyond its range become its ends."""
     scale, zero = detail["quantization"]
     if not scale:
         return values.astype(detail["dtype"])
@@ -63,6 +64,7 @@ def _quantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
     return np.clip(np.round(values / scale + zero), limits.min, limits.max).astype(detail["dtype"])
 
 
-def _dequantize(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
+def dequantized(values: NDArray[Any], detail: dict[str, Any]) -> NDArray[Any]:
+    """The real numbers, float32, that the values of a tensor stand for."""
     scale, zero = detail["quantization"]
     return (values.astype(np.float32) - zero) * scale if scale else values.astype(np.float32)

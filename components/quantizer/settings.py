@@ -49,6 +49,10 @@ class QuantizerSettings(pydantic.BaseModel):
         description="Examples of the train split from which activation ranges are taken, stratified by label.",
     )
     seed: int = Field(default=0, description="Seeds the choice of the representative examples.")
+    measure: bool = Field(
+        default=True,
+        description="Measure latency and memory of the files and of the SavedModel, which takes some six seconds.",
+    )
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:

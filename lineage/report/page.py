@@ -15,6 +15,7 @@ from lineage.report.graph import HEIGHT, WIDTH, lay_out
 from lineage.report.tables import confused, confusion, node_rows, slice_table
 from lineage.runs import Run
 from lineage.summary import pushed_folder
+from lineage.units import latency
 
 _TEMPLATE = "report.html.j2"
 
@@ -45,7 +46,11 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        size=wording.size, duration=wording.duration, moment=wording.moment, metric_title=metrics.title
+        size=wording.size,
+        duration=wording.duration,
+        moment=wording.moment,
+        metric_title=metrics.title,
+        latency=latency,
     )
     environment.globals.update(
         show=metrics.show,
@@ -54,6 +59,7 @@ def _environment() -> jinja2.Environment:
         drop_against_float=quantized.drop_against_float,
         allowed_drop=quantized.allowed_drop,
         used_of_allowed=quantized.used_of_allowed,
+        taken_by_xnnpack=quantized.taken_by_xnnpack,
         wilson=metrics.wilson,
         has_interval=metrics.has_interval,
         isfinite=math.isfinite,

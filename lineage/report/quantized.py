@@ -1,8 +1,9 @@
 """How a quantized model stands beside the float model, in words: which is smaller, which is better and by how much."""
 
+import collections
 import math
 
-from lineage.records import QuantizationRecord
+from lineage.records import Measurement, QuantizationRecord
 from lineage.report.metrics import is_share, number
 
 _FLOAT = "float"
@@ -37,6 +38,16 @@ def used_of_allowed(record: QuantizationRecord) -> float:
     if not math.isfinite(record.drop) or not record.max_drop:
         return 0.0 if record.drop <= 0 else 100.0
     return min(max(100 * record.drop / record.max_drop, 0.0), 100.0)
+
+
+def taken_by_xnnpack(measured: Measurement) -> str:
+    """Such as `10 of 12, not SOFTMAX, 2 QUANTIZE`; empty where the model is no TFLite file."""
+    if measured.operations is None:
+        return ""
+    taken = measured.operations - len(measured.left_by_xnnpack)
+    counts = collections.Counter(measured.left_by_xnnpack)
+    left = ", ".join(name if count == 1 else f"{count} {name}" for name, count in counts.items())
+    return f"{taken} of {measured.operations}{', not ' if left else ''}{left}"
 
 
 def _amount(drop: float, record: QuantizationRecord) -> str:

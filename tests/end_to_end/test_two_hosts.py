@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import REPOSITORY, SLIPWAY, Project
+from tests.end_to_end.conftest import NOT_MEASURED, REPOSITORY, SLIPWAY, Project
 from tests.end_to_end.test_regression import make_line
 
-SETTINGS = ("--set", "trainer.strategy=multi_worker", "--set", "trainer.epochs=60")
+SETTINGS = (*NOT_MEASURED, "--set", "trainer.strategy=multi_worker", "--set", "trainer.epochs=60")
 
 
 def free_addresses() -> list[str]:

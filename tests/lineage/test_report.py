@@ -16,6 +16,8 @@ from lineage.records import (
     ConfusionMatrix,
     EvaluationRecord,
     Label,
+    Latency,
+    Measurement,
     QuantizationCandidate,
     Slice,
     SliceDrop,
@@ -304,11 +306,31 @@ def test_what_the_quantizer_tried_is_a_table_and_a_picture_of_size_against_accur
     taken = refused.model_copy(
         update={"mode": "dynamic", "value": 0.958, "drop": 0.002, "blessed": True, "reasons": [], "notes": []}
     )
-    record = QUANTIZATION.model_copy(update={"mode": "dynamic", "candidates": [refused, taken]})
+    measured = [
+        Measurement(
+            model=name,
+            bytes=size,
+            memory=3 * size,
+            latencies=[Latency(threads=1, median=seconds, p99=2 * seconds)],
+            operations=None if name == "SavedModel" else 12,
+            left_by_xnnpack=left,
+        )
+        for name, size, seconds, left in (
+            ("float", 427_172, 30e-6, []),
+            ("int8", 100_000, 14.2e-6, ["QUANTIZE", "SOFTMAX", "QUANTIZE"]),
+            ("dynamic", 100_000, 1.25e-3, []),
+            ("SavedModel", 2_000_000, 2.5, []),
+        )
+    ]
+    record = QUANTIZATION.model_copy(update={"mode": "dynamic", "candidates": [refused, taken], "measured": measured})
     record.save(str(tmp_path / "Quantizer"))
     shown = page(digits, tmp_path)
     assert "Float against dynamic" in shown.text
     assert "int8 100 kB 91.00 % 0.0500 95.00 % label:3: 0.4000 of 98 examples refused : accuracy is worse" in shown.text
     assert "int8: RELU stands alone." in shown.text
+    assert "float 427 kB 1.28 MB 30 µs 60 µs 12 of 12" in shown.text
+    assert "int8 100 kB 300 kB 14.2 µs 28.4 µs 9 of 12, not 2 QUANTIZE, SOFTMAX" in shown.text
+    assert "SavedModel 2 MB 6 MB 2.5 s 5 s" in shown.text
+    assert "int8, 14.2 µs" in size_against_metric(record) and "dynamic, 1.25 ms" in size_against_metric(record)
     assert "size and accuracy" in size_against_metric(record)
     assert size_against_metric(QUANTIZATION.model_copy(update={"candidates": [taken]})) == ""

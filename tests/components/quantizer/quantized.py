@@ -77,10 +77,12 @@ def quantize(
     task: str,
     weight: str | None = None,
     slices: tuple[str, ...] = (),
+    measure: bool = False,
     **settings: Any,
 ) -> Quantized:
     """One run of the Quantizer on real MLMD."""
-    how = {"task": task, "label": LABEL, "weight": weight, "slices": slices, "settings": QuantizerSettings(**settings)}
+    chosen = QuantizerSettings(**settings, measure=measure)
+    how = {"task": task, "label": LABEL, "weight": weight, "slices": slices, "settings": chosen}
     ran = run_component(root, lambda **channels: Quantizer(**channels, **how), data)
     record = QuantizationRecord.load(ran.uri("metrics"))
     assert record is not None
