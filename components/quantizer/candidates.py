@@ -6,14 +6,13 @@ A further recipe is a method of Maker, a name in settings.LADDER, and nothing el
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from components.dataset import AnySplit
 from components.quantizer import convert, graph
-from components.quantizer.compare import Comparison, Truth, compare, predictions
+from components.quantizer.answers import ask
+from components.quantizer.compare import Comparison, Truth, compare
 from components.quantizer.gate import Gate, worst
 from components.quantizer.interpreter import TFLite
 from components.quantizer.representative import Representative, representative
@@ -92,11 +91,11 @@ class Judge:
 
     def __init__(self, *, float_model: bytes, test: AnySplit, truth: Truth, settings: QuantizerSettings):
         self._test, self._truth, self._gate = test, truth, Gate(settings)
-        self._float_predictions: NDArray[Any] = predictions(TFLite(float_model), test)
+        self._float_answers = ask(TFLite(float_model), test, truth.task)
 
     def judge(self, recipe: Recipe, model: bytes) -> Attempt:
         """Runs the file on the whole split; raises InputError where it cannot run."""
-        found = compare(self._truth, self._float_predictions, predictions(TFLite(model), self._test))
+        found = compare(self._truth, self._float_answers, ask(TFLite(model), self._test, self._truth.task))
         graphs = graph.read(model)
         reasons = self._gate.reasons(found, graph.float_ops(graphs) if recipe == "int8" else [])
         log.info("%s | %s %.4f, float %.4f | %d bytes | %s", recipe, found.metric, found.value, found.float_value,

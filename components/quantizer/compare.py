@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.dataset import AnySplit
-from components.quantizer.interpreter import TFLite
+from components.quantizer.answers import Answers
 from components.quantizer.interval import paired_interval
 from components.quantizer.slices import Slice, by_label
 from lineage.records import SliceDrop
@@ -38,17 +38,10 @@ class Truth:
         """What `scores` are the mean of."""
         return ERROR if self.task == "regression" else "accuracy"
 
-    def classes(self, predictions: NDArray[Any]) -> NDArray[Any]:
-        """What the model says, in the shape of the labels."""
-        if self.task == "multiclass":
-            return np.argmax(predictions, axis=1)
-        return (predictions if self.task == "multilabel" else predictions[:, 0]) > 0.5
-
-    def scores(self, predictions: NDArray[Any]) -> NDArray[Any]:
+    def scores(self, said: NDArray[Any]) -> NDArray[Any]:
         """`[n, k]`: 1 for right, 0 for wrong, as the Evaluator's accuracies have it; of a regression the error."""
-        if self.task == "regression":
-            return np.abs(predictions[:, :1] - self.labels[:, None])
-        return np.asarray(self.classes(predictions) == self.labels, float).reshape(len(self.labels), -1)
+        scores = np.abs(said - self.labels) if self.task == "regression" else np.asarray(said == self.labels, float)
+        return scores.reshape(len(self.labels), -1)
 
     def naive_error(self) -> float:
         """The mean absolute error of always predicting the (weighted) median label of a regression."""
@@ -76,15 +69,9 @@ class Comparison:
     constant: list[float] | None
 
 
-def predictions(model: TFLite, test: AnySplit) -> NDArray[Any]:
-    """The model's answers `[n, k]` about all rows of a split."""
-    parts = ({name: column.numpy() for name, column in part.features.items()} for part in test.parts())
-    return np.concatenate([model.predict(features) for features in parts])
-
-
-def compare(truth: Truth, float_predictions: NDArray[Any], quantized: NDArray[Any]) -> Comparison:
-    """Compares the answers `[n, k]` of the two models."""
-    scores, float_scores = truth.scores(quantized), truth.scores(float_predictions)
+def compare(truth: Truth, float_model: Answers, quantized: Answers) -> Comparison:
+    """Compares the answers of the two models."""
+    scores, float_scores = truth.scores(quantized.said), truth.scores(float_model.said)
     scale = 1 / truth.naive_error() if truth.task == "regression" else -1.0
     everything = _drop(truth, Slice("", np.arange(len(truth.labels))), scores, float_scores, scale)
     return Comparison(
@@ -93,12 +80,12 @@ def compare(truth: Truth, float_predictions: NDArray[Any], quantized: NDArray[An
         float_value=everything.float_value,
         drop=everything.drop,
         drop_interval=everything.interval,
-        agreement=_agreement(truth, float_predictions, quantized),
+        agreement=None if truth.task == "regression" else float(np.mean(quantized.said == float_model.said)),
         slices=[
             _drop(truth, part, scores, float_scores, scale) for part in truth.slices if _counts(truth.weights, part)
         ],
-        finite=bool(np.isfinite(quantized).all()),
-        constant=_constant(float_predictions, quantized),
+        finite=quantized.finite,
+        constant=quantized.constant if float_model.constant is None else None,
     )
 
 
@@ -119,14 +106,3 @@ def _drop(truth: Truth, part: Slice, scores: NDArray[Any], float_scores: NDArray
         drop=float(np.average(differences, weights=weights)),
         interval=paired_interval(differences, weights),
     )
-
-
-def _agreement(truth: Truth, float_predictions: NDArray[Any], quantized: NDArray[Any]) -> float | None:
-    if truth.task == "regression":
-        return None
-    return float(np.mean(truth.classes(quantized) == truth.classes(float_predictions)))
-
-
-def _constant(float_predictions: NDArray[Any], quantized: NDArray[Any]) -> list[float] | None:
-    same, float_same = ((found == found[0]).all() for found in (quantized, float_predictions))
-    return [float(number) for number in quantized[0]] if same and not float_same else None

@@ -1,6 +1,6 @@
 """A TFLite model in the LiteRT interpreter, called with and answering in real units, whatever its tensors hold."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,12 @@ class TFLite:
         Raises:
           InputError: the model cannot run, or does not answer about every row: the converter made a wrong file of it.
         """
+        return np.concatenate([*self.batches(features)])
+
+    def batches(self, features: Mapping[str, NDArray[Any]]) -> Iterator[NDArray[Any]]:
+        """The same, some hundred rows at a time."""
         count = len(next(iter(features.values())))
-        return np.concatenate([self._batch(features, start) for start in range(0, count, _BATCH)])
+        return (self._batch(features, start) for start in range(0, count, _BATCH))
 
     def _batch(self, features: Mapping[str, NDArray[Any]], start: int) -> NDArray[Any]:
         rows = {

@@ -1,5 +1,6 @@
 """Claims about the comparison of two models and about the gate, on known answers; no pipeline is run."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from keras import layers
 from components.dataset import AnySplit, Split
 from components.evaluator.metrics import TASK_METRICS
 from components.quantizer import graph
-from components.quantizer.compare import Comparison, Truth, compare, predictions
+from components.quantizer.answers import Answers, ask
+from components.quantizer.compare import Comparison, Truth, compare
 from components.quantizer.convert import to_float
 from components.quantizer.gate import Gate
 from components.quantizer.interpreter import TFLite
@@ -27,12 +29,12 @@ from tests.components.small_data import LABEL
 
 def compared(float_model: TFLite, quantized: TFLite, test: AnySplit, task: str) -> Comparison:
     truth = Truth.of(test, task=task, label=LABEL)
-    return compare(truth, predictions(float_model, test), predictions(quantized, test))
+    return compare(truth, ask(float_model, test, task), ask(quantized, test, task))
 
 
-def answers(labels: np.ndarray, classes: int = 2) -> np.ndarray:
-    """What a model says that is right about these labels."""
-    return np.eye(classes, dtype=np.float32)[labels]
+def answers(labels: np.ndarray) -> Answers:
+    """Those of a model that is right about these labels, 0 and 1."""
+    return Answers.of("multiclass", [np.eye(2, dtype=np.float32)[labels]])
 
 
 def judged(labels: np.ndarray, said: np.ndarray, *slices: Slice, **bounds: Any) -> list[str]:
@@ -104,7 +106,7 @@ def test_value_is_that_of_the_keras_metric_by_which_the_evaluator_measures(task:
     weights = random.integers(0, 3, ROWS).astype(np.float32)
     metric = getattr(keras.metrics, TASK_METRICS[task][0])()
     metric.update_state(labels.reshape(ROWS, -1), said, sample_weight=weights)
-    found = compare(Truth(task, labels, weights, []), said, said)
+    found = compare(Truth(task, labels, weights, []), *[Answers.of(task, [said])] * 2)
     assert found.value == pytest.approx(float(metric.result()), rel=1e-5)
 
 
@@ -163,9 +165,23 @@ def test_of_several_labels_each_is_judged_on_the_examples_that_have_it() -> None
     labels = np.array([[1, 1]] * 40 + [[1, 0]] * 60)
     said = np.where(np.arange(100)[:, None] < [0, 30], 0, labels).astype(np.float32)
     split = Split("test", {}, tf.constant(labels))
-    found = compare(Truth.of(split, task="multilabel", label=LABEL), labels.astype(np.float32), said)
+    one, other = (Answers.of("multilabel", [shown]) for shown in (labels.astype(np.float32), said))
+    found = compare(Truth.of(split, task="multilabel", label=LABEL), one, other)
     assert {part.name: (part.examples, part.drop) for part in found.slices} == {
         "label:0": (100, 0),
         "label:1": (40, pytest.approx(0.75)),
     }
     assert found.drop == pytest.approx(0.15)
+
+
+def test_predictions_of_many_classes_are_not_kept() -> None:
+    """Of 2,000 examples and 4,000 classes they would be 32 MB; what is kept is 8 bytes an example."""
+    labels, batches = np.arange(2000), range(0, 2000, 250)
+    tracemalloc.start()
+    kept = Answers.of("multiclass", (np.eye(250, 4000, start, np.float32) for start in batches))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(kept.said, labels)
+    assert (kept.finite, kept.constant) == (True, None)
+    assert kept.said.nbytes == 16_000
+    assert most < 15e6, "two batches of 4 MB and what is computed of them"
