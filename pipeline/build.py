@@ -147,7 +147,7 @@ def _model_nodes(
             model=model,
             model_blessing=evaluator.outputs["blessing"],
             slices=config.evaluator.slices,
-            raw_examples=examples if config.evaluator.slices and transform else None,
+            raw_examples=examples if transform else None,
             settings=config.quantizer,
         )
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)

@@ -13,6 +13,7 @@ from components.dataset import AnySplit
 from components.quantizer import convert, graph
 from components.quantizer.answers import ask
 from components.quantizer.compare import Comparison, Truth, compare
+from components.quantizer.describe import About, described
 from components.quantizer.gate import Gate, worst
 from components.quantizer.interpreter import TFLite
 from components.quantizer.representative import Representative, representative
@@ -62,25 +63,33 @@ class Maker:
       inputs: What it takes, `[batch, ...]`.
       train: Where the representative examples come from.
       settings: How.
+      about: What the files say of themselves.
     """
 
     def __init__(
-        self, *, saved_model: str, inputs: Mapping[str, tf.TensorSpec], train: AnySplit, settings: QuantizerSettings
+        self,
+        *,
+        saved_model: str,
+        inputs: Mapping[str, tf.TensorSpec],
+        train: AnySplit,
+        settings: QuantizerSettings,
+        about: About,
     ):
-        self._saved_model, self._inputs, self._train, self._settings = saved_model, inputs, train, settings
+        self._inputs, self._train, self._settings, self._about = inputs, train, settings, about
         with convert.told_in_a_sentence(inputs):
-            self.float_model = convert.to_float(saved_model)
+            plain = convert.to_float(saved_model)
+        self.float_model = described(plain, about)
         self._recipes: dict[Recipe, Callable[[], bytes]] = {
             "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io or "uint8"),
             "dynamic": lambda: convert.to_dynamic(saved_model),
             "float16": lambda: convert.to_float16(saved_model),
-            "int4": lambda: convert.to_int4(self.float_model),
+            "int4": lambda: convert.to_int4(plain),
         }
 
     def make(self, recipe: Recipe) -> bytes:
         """The file that the recipe gives; raises InputError where the converter cannot."""
         with convert.told_in_a_sentence(self._inputs):
-            return self._recipes[recipe]()
+            return described(self._recipes[recipe](), self._about)
 
     def _representative(self) -> Representative:
         return representative(self._train, self._settings.representative_examples, self._settings.seed)

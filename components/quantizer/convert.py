@@ -14,6 +14,7 @@ from ai_edge_quantizer import quantizer as ai_edge
 from ai_edge_quantizer import recipe as ai_edge_recipes
 from tensorflow.lite.python.convert_phase import ConverterError
 
+from components.quantizer.describe import without_runtime_version
 from components.quantizer.representative import Representative
 from lineage.outcome import InputError
 
@@ -68,7 +69,8 @@ def to_int4(float_model: bytes) -> bytes:
     """Weights int4, a scale a channel, unpacked to float32 at run time: the smallest file, and a slow one."""
     engine = ai_edge.Quantizer(float_model, ai_edge_recipes.weight_only_wi4_afp32())
     with contextlib.redirect_stderr(io.StringIO()):  # it draws a progress bar whatever it is told
-        return bytes(engine.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
+        made = bytes(engine.quantize(enable_progress_bar=False, enable_progress_report=False).quantized_model)
+    return without_runtime_version(made)  # it leaves that of the float model
 
 
 def _converter(saved_model: str) -> tf.lite.TFLiteConverter:

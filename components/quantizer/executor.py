@@ -47,9 +47,12 @@ class Executor(BaseExecutor):
                 label=exec_properties["label"],
                 weight=exec_properties.get("weight"),
                 slices=json.loads(exec_properties["slices"]),
+                class_names=settings.class_names,
                 folder=Path(folder),
             )
-            maker = Maker(saved_model=saved_model, inputs=data.inputs, train=data.train, settings=settings)
+            maker = Maker(
+                saved_model=saved_model, inputs=data.inputs, train=data.train, settings=settings, about=data.about
+            )
             judge = Judge(float_model=maker.float_model, test=data.test, truth=data.truth, settings=settings)
             tried = climb(settings.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
             record = _record(tried, len(maker.float_model), data.truth, settings)

@@ -49,6 +49,9 @@ class QuantizerSettings(pydantic.BaseModel):
         description="Examples of the train split from which activation ranges are taken, stratified by label.",
     )
     seed: int = Field(default=0, description="Seeds the choice of the representative examples.")
+    class_names: tuple[str, ...] = Field(
+        default=(), description="What the classes are called, from the first; written into the file for the app."
+    )
     measure: bool = Field(
         default=True,
         description="Measure latency and memory of the files and of the SavedModel, which takes some six seconds.",

@@ -14,6 +14,7 @@ from components.dataset import Split
 from components.quantizer.candidates import Attempt, Judge, Maker, climb
 from components.quantizer.compare import Truth
 from components.quantizer.component import Quantizer
+from components.quantizer.describe import About
 from components.quantizer.settings import QuantizerSettings
 from lineage.records import QuantizationRecord
 from tests.components import small_data
@@ -119,7 +120,8 @@ def tried(root: Path, built: keras.Model, *, task: str = "multiclass", **setting
     labels = said[:, 0] if task == "regression" else np.argmax(said, axis=1)
     split = Split("test", {"x": tf.constant(points(1))}, tf.constant(labels))
     how, inputs = QuantizerSettings(**settings), {"x": tf.TensorSpec([None, 8], tf.float32, name="x")}
-    maker = Maker(saved_model=saved_model, inputs=inputs, train=split, settings=how)
+    about = About(task=task, label=LABEL)
+    maker = Maker(saved_model=saved_model, inputs=inputs, train=split, settings=how, about=about)
     truth = Truth.of(split, task=task, label=LABEL)
     judge = Judge(float_model=maker.float_model, test=split, truth=truth, settings=how)
     return climb(how.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
