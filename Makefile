@@ -12,7 +12,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --extra examples -
 # Asked by the shell when a recipe runs: set-up may just have brought it.
 UV = $$([ -x .uv/bin/uv ] && echo .uv/bin/uv || echo uv)
 
-.PHONY: help setup demo test test-all bench sanitize lint format lock lock-check clean
+.PHONY: help setup demo web test test-all bench sanitize lint format lock lock-check clean
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -25,6 +25,10 @@ $(READY): $(INPUTS)
 
 demo: setup  ## from handwritten digits to a served, quantized model
 	$(BIN)/slipway run examples/digits
+
+web: setup  ## draw a digit in the browser, where the model that the demo pushed answers
+	@$(BIN)/python .make/npm_ci.py deploy/web
+	@$(BIN)/python deploy/web/serve.py
 
 test: lint  ## all checks and tests, as CI runs them
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
@@ -58,4 +62,5 @@ lock-check: setup  ## says whether requirements.lock is what pyproject.toml asks
 
 clean:  ## removes the environment and all that was built, no results of runs
 	rm -rf .venv .uv build compat/build *.egg-info compat/*.egg-info custom_ops/_ops-tf*.so
+	rm -rf deploy/web/node_modules tests/deploy/node_modules
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
