@@ -8,15 +8,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cli.options import DEFAULT_ROOT, Json, Root
-from cli.outcome import print_nodes, print_outcome
+from cli.options import DEFAULT_ROOT, Json, Root, RunId
+from cli.outcome import print_nodes, print_outcome, report_of
 from cli.style import STYLES, duration
 from lineage.outcome import InputError
 from lineage.runs import find_run, list_runs
 from lineage.store import make_run_folder, open_store
 from lineage.summary import Summary, summarize
-
-RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; without it, the latest run.")]
 
 
 def runs(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
@@ -43,8 +41,7 @@ def show(run: RunId = None, root: Root = DEFAULT_ROOT, as_json: Json = False) ->
         return
     console = Console(soft_wrap=True)
     print_nodes(found, console)
-    report_file = found.folder / "report.html"
-    print_outcome(found, report_file if report_file.exists() else None, console)
+    print_outcome(found, report_of(found), console)
 
 
 def report(

@@ -35,6 +35,7 @@ def options(
 
 
 app.command()(work.run)
+app.command()(work.rerun)
 app.command()(work.worker)
 app.command()(work.check)
 app.command()(look.runs)

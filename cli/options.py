@@ -7,6 +7,7 @@ import typer
 
 Root = Annotated[Path, typer.Option("--root", help="Folder for artifacts, metadata and served models.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; without it, the latest run.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a field, such as --set trainer.epochs=3; may be repeated.")
 ]

@@ -25,6 +25,12 @@ def print_outcome(run: Run, report: Path | None, console: Console) -> None:
         console.print(f"{name:<{width}}  {value}", highlight=False, markup=False)
 
 
+def report_of(run: Run) -> Path | None:
+    """The file of its report, where there is one."""
+    path = run.folder / "report.html"
+    return path if path.exists() else None
+
+
 def print_nodes(run: Run, console: Console) -> None:
     """Prints a row a node."""
     table = Table(box=None, pad_edge=False)
@@ -43,7 +49,7 @@ def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, s
         facts.append(("served version", summary.pushed))
         tflite = Path(summary.pushed) / "model.tflite"
         facts += [("TFLite model", str(tflite))] if tflite.exists() else []
-    if run.state is State.FAILED:
+    if run.state in (State.FAILED, State.INTERRUPTED):
         facts.append(("log", str(run.folder / "log.txt")))
     return [*facts, *([("report", str(report))] if report else [])]
 

@@ -48,7 +48,6 @@ class LineObserver(contextlib.AbstractContextManager["LineObserver"]):
 
     def __init__(self, console: Console):
         self._console = console
-        self._node = ""
 
     def __exit__(self, *error: object) -> None:
         """Nothing is left open."""
@@ -59,21 +58,19 @@ class LineObserver(contextlib.AbstractContextManager["LineObserver"]):
 
     def node_started(self, node_id: str) -> None:
         """Says which node runs."""
-        self._node = node_id
         self._print(f"{node_id} | {State.RUNNING}")
 
     def node_finished(self, node: Node) -> None:
         """Says how it ended."""
-        self._node = ""
         self._print(f"{node.id} | {node.state} | {duration(node.seconds)}")
 
     def node_kept(self, node: Node) -> None:
         """Says that it is not run again."""
         self._print(f"{node.id} | {node.state} before the interruption")
 
-    def detail(self, message: str) -> None:
-        """A line that the running node logs."""
-        self._print(f"{self._node} | {message}" if self._node else message)
+    def detail(self, message: str, node_id: str) -> None:
+        """A line that a running node logs, or, with no node id, somebody else."""
+        self._print(f"{node_id} | {message}" if node_id else message)
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False)
@@ -93,7 +90,6 @@ class TableObserver(contextlib.AbstractContextManager["TableObserver"]):
 
     def __init__(self, console: Console):
         self._rows: dict[str, _Row] = {}
-        self._node = ""
         self._live = Live(console=console, get_renderable=self._table, refresh_per_second=4)
 
     def __enter__(self) -> "TableObserver":
@@ -109,12 +105,10 @@ class TableObserver(contextlib.AbstractContextManager["TableObserver"]):
 
     def node_started(self, node_id: str) -> None:
         """Starts the row's clock."""
-        self._node = node_id
         self._rows[node_id] = _Row(State.RUNNING, started=time.monotonic())
 
     def node_finished(self, node: Node) -> None:
         """Fills in the row."""
-        self._node = ""
         row = self._rows[node.id]
         row.state, row.seconds = node.state, node.seconds
 
@@ -122,10 +116,10 @@ class TableObserver(contextlib.AbstractContextManager["TableObserver"]):
         """Fills in the row of a node that is not run again."""
         self._rows[node.id] = _Row(node.state, seconds=node.seconds, detail="before the interruption")
 
-    def detail(self, message: str) -> None:
-        """Shows the message beside the running node, or above the table where none runs."""
-        if self._node:
-            self._rows[self._node].detail = message.splitlines()[0]
+    def detail(self, message: str, node_id: str) -> None:
+        """Shows the message beside the node, or above the table where it is of none."""
+        if node_id:
+            self._rows[node_id].detail = message.splitlines()[0]
         else:
             self._live.console.print(message, markup=False, highlight=False)
 
@@ -149,4 +143,4 @@ class _Detail(logging.Handler):
         self._observer = observer
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._observer.detail(record.getMessage())
+        self._observer.detail(record.getMessage(), getattr(record, "node", ""))

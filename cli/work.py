@@ -1,29 +1,81 @@
-"""Verbs that do work: `run` a pipeline, `check` it before anything runs."""
+"""Verbs that do work: `run` a pipeline, `rerun` a part of it, `check` it before anything runs."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
-from cli.outcome import print_outcome
+from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId
+from cli.outcome import print_outcome, report_of
 from cli.progress import lines, watch
 from cli.quiet import quiet
 from cli.scratch import scratch
-from lineage.store import SCRATCH, make_run_folder
+from lineage.outcome import InputError
+from lineage.runs import Run, find_run, latest_run
+from lineage.store import SCRATCH, make_run_folder, open_store
 from pipeline import checks
-from pipeline.config import Config, load
+from pipeline.config import Config, load, loads
 from pipeline.prepare import prepare
-from runners.plan import plan
+from runners.partial import partial
+from runners.plan import Plan, plan, up_to_date
+
+Force = Annotated[bool, typer.Option("--force", help="Run every node, whatever is up to date or in the cache.")]
+Only = Annotated[
+    str | None, typer.Option("--only", metavar="NODE", help="Run one node on what the latest run made above it.")
+]
+From = Annotated[str, typer.Option("--from", metavar="NODE", help="The first node to run again.")]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="NODE", help="The last one; without it, all that depend on it.")
+]
 
 
-def run(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides = None) -> None:
-    """Run a pipeline; what is unchanged comes from the cache, a killed run is continued."""
+def run(
+    pipeline: PipelinePath,
+    root: Root = DEFAULT_ROOT,
+    override: Overrides = None,
+    force: Force = False,
+    only: Only = None,
+) -> None:
+    """Run a pipeline, unless nothing has changed; what is unchanged comes from the cache, a killed run is continued."""
     config = load(pipeline, tuple(override or ()))
-    console = Console(soft_wrap=True)
+    _prepare(config)
+    part = partial(_latest(config, root), only, only) if only else None
+    if not (force or part) and (current := up_to_date(config, root.absolute())):
+        typer.echo(f"Up to date: nothing has changed since {current.id}. --force runs it all the same.")
+        print_outcome(current, report_of(current), Console(soft_wrap=True))
+        return
+    _execute(plan(config, root.absolute(), force=force, partial=part))
+
+
+def rerun(
+    run: RunId = None, *, first: From, last: To = None, root: Root = DEFAULT_ROOT, override: Overrides = None
+) -> None:
+    """Run the nodes of a run again from one on; the others are taken from that run, and so is the config."""
+    base = find_run(open_store(root), root.absolute(), run)
+    part = partial(base, first, last)
+    config = loads(base.config, base.place, tuple(override or ()))
+    _prepare(config)
+    _execute(plan(config, root.absolute(), partial=part))
+
+
+def _latest(config: Config, root: Path) -> Run:
+    found = latest_run(open_store(root), root.absolute(), config.name)
+    if found is None:
+        raise InputError(f"{config.name} has not run under {root} yet, so --only has nothing to go on. Run all of it.")
+    return found
+
+
+def _prepare(config: Config) -> None:
+    """Makes the data where the config says how, and checks everything that can be checked without work."""
     if checks.must_be_prepared(config):
-        console.print(f"Making the data with {config.resolve(config.data.prepare or '')} ...", highlight=False)
+        place = config.resolve(config.data.prepare or "")
+        Console(soft_wrap=True).print(f"Making the data with {place} ...", highlight=False)
     prepare(config)
     checks.check(config)
-    planned = plan(config, root.absolute())
+
+
+def _execute(planned: Plan) -> None:
     log_file = make_run_folder(planned.root, planned.run_id) / "log.txt"
     try:
         with quiet(log_file) as terminal, scratch(planned.folder / SCRATCH):

@@ -1,10 +1,12 @@
 """Writes a run into ML Metadata: its beginning and its end. TFX itself writes the executions in between."""
 
+import dataclasses
 import enum
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -23,31 +25,52 @@ class Key(enum.StrEnum):
     FINGERPRINT = "fingerprint"
     CONFIG = "config"
     GRAPH = "graph"  # JSON: {"nodes": [id, ...], "edges": [[upstream, downstream], ...]}
+    INPUTS = "inputs"  # JSON: what the fingerprint is of
+    PLACE = "place"  # the folder of pipeline.yaml
+    BASE = "base"  # id of the run from which the nodes before a rerun's first one are taken; absent otherwise
+    RUNNER = "runner"
     RESUMED = "resumed"  # ms since the epoch; absent unless the run was continued after an interruption
     FINISHED = "finished"  # ms since the epoch
 
 
-def begin_run(
-    store: MetadataStore,
-    root: Path,
-    run_id: str,
-    pipeline: str,
-    fingerprint: str,
-    config: str,
-    nodes: Sequence[str],
-    edges: Sequence[tuple[str, str]],
-) -> None:
-    """Records that a run begins, or that an interrupted one is continued; take its RunLock before.
+LOCAL = "local"  # the runner that lives as long as the run, and holds its lock
+
+
+@dataclasses.dataclass(frozen=True)
+class NewRun:
+    """What is recorded of a run when it begins.
+
+    Attributes:
+      pipeline: The pipeline's name.
+      fingerprint: Of everything the result depends on; an interrupted run is continued only where it is the same.
+      config: The configuration used, as YAML.
+      nodes: Node ids in an order in which they can run.
+      edges: (upstream id, downstream id) pairs.
+      inputs: What the fingerprint is of, by name; for JSON.
+      place: The folder of pipeline.yaml.
+      base: Id of the run of which a rerun takes the nodes before its first one.
+      runner: Who launches the nodes.
+    """
+
+    pipeline: str
+    fingerprint: str
+    config: str
+    nodes: Sequence[str]
+    edges: Sequence[tuple[str, str]]
+    inputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    place: str = ""
+    base: str = ""
+    runner: str = LOCAL
+
+
+def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> None:
+    """Records that a run begins, or that an interrupted one is continued; a local runner takes its RunLock before.
 
     Args:
-      store: the store that TFX will write to as well.
-      root: the root folder; ROOT/runs/<run id>/ is made.
-      run_id: what TFX gets as `pipeline_run_id`; unique in the store.
-      pipeline: the pipeline's name.
-      fingerprint: of everything the result depends on; an interrupted run is continued only where it is the same.
-      config: the configuration used, as YAML.
-      nodes: node ids in the order in which they are launched.
-      edges: (upstream id, downstream id) pairs.
+      store: The store that TFX will write to as well.
+      root: The root folder; ROOT/runs/<run id>/ is made.
+      run_id: What TFX gets as `pipeline_run_id`; unique in the store.
+      new: What to record.
 
     Raises:
       InputError: another process has ended this run, or begun another of the same id, since the caller chose the id;
@@ -56,22 +79,36 @@ def begin_run(
     make_run_folder(root, run_id)
     context = store.get_context_by_type_and_name(RUN, run_id)
     if context is not None and Key.STATE in context.custom_properties:
-        _resume(store, context, fingerprint)
+        _resume(store, context, new.fingerprint)
         return
     context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
-    graph = json.dumps({"nodes": list(nodes), "edges": [list(edge) for edge in edges]})
-    for key, value in {
-        Key.PIPELINE: pipeline,
-        Key.STATE: State.RUNNING,
-        Key.REASON: "",
-        Key.FINGERPRINT: fingerprint,
-        Key.CONFIG: config,
-        Key.GRAPH: graph,
-    }.items():
+    for key, value in _recorded(new).items():
         context.custom_properties[key].string_value = value
     [run] = store.put_contexts([context])
     # TFX puts a new run under its pipeline, but takes a run that exists already as it is.
-    store.put_parent_contexts([mlmd.ParentContext(parent_id=_pipeline(store, pipeline), child_id=run)])
+    store.put_parent_contexts([mlmd.ParentContext(parent_id=_pipeline(store, new.pipeline), child_id=run)])
+
+
+def _recorded(new: NewRun) -> dict[Key, str]:
+    return {
+        Key.PIPELINE: new.pipeline,
+        Key.STATE: State.RUNNING,
+        Key.REASON: "",
+        Key.FINGERPRINT: new.fingerprint,
+        Key.CONFIG: new.config,
+        Key.GRAPH: json.dumps({"nodes": list(new.nodes), "edges": [list(edge) for edge in new.edges]}),
+        Key.INPUTS: json.dumps(new.inputs),
+        Key.PLACE: new.place,
+        Key.RUNNER: new.runner,
+        **({Key.BASE: new.base} if new.base else {}),
+    }
+
+
+def note(store: MetadataStore, run_id: str, reason: str) -> None:
+    """Records why a run could not go on that can be continued."""
+    context = store.get_context_by_type_and_name(RUN, run_id)
+    context.custom_properties[Key.REASON].string_value = plain(reason)
+    store.put_contexts([context])
 
 
 def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> None:
@@ -95,6 +132,7 @@ def _resume(store: MetadataStore, context: mlmd.Context, fingerprint: str) -> No
             f"Run {context.name} was begun by another process meanwhile, with other data, code or settings. Run again."
         )
     context.custom_properties[Key.RESUMED].int_value = _now()
+    context.custom_properties[Key.REASON].string_value = ""
     store.put_contexts([context])
 
 

@@ -10,17 +10,14 @@ from lineage.lock import RunLock
 from lineage.nodes import GIVEN_UP, UNFINISHED
 from lineage.outcome import State
 from lineage.recording import Key, finish_run
-from lineage.runs import Run, executions_of, is_alive, read_run, run_contexts
+from lineage.runs import Run, executions_of, is_alive, latest_run, read_run, run_contexts
 from lineage.store import NODE, RUN, SCRATCH, pipeline_root
 
 
 def interrupted_run(store: MetadataStore, root: Path, pipeline: str, fingerprint: str) -> Run | None:
     """The newest run of the pipeline, if it was interrupted and would do the same work again; None otherwise."""
-    newest = next((context for context in run_contexts(store) if _is_of(context, pipeline)), None)
-    if newest is None:
-        return None
-    run = read_run(store, root, newest)
-    return run if run.state is State.INTERRUPTED and run.fingerprint == fingerprint else None
+    run = latest_run(store, root, pipeline)
+    return run if run and run.state is State.INTERRUPTED and run.fingerprint == fingerprint else None
 
 
 def stale_runs(store: MetadataStore, root: Path, pipeline: str) -> list[Run]:

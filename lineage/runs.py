@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -13,7 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from lineage.lock import is_held
 from lineage.nodes import ArtifactRef, Node, NodeReader
 from lineage.outcome import InputError, State
-from lineage.recording import Key
+from lineage.recording import LOCAL, Key
 from lineage.store import NODE, RUN, run_folder
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "executions_of",
     "find_run",
     "is_alive",
+    "latest_run",
     "list_runs",
     "read_run",
     "run_contexts",
@@ -31,7 +33,11 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run with its nodes in the order of the graph; times are UTC, `edges` are (upstream, downstream) ids."""
+    """A run with its nodes in the order of the graph; times are UTC, `edges` are (upstream, downstream) ids.
+
+    `inputs` is what the fingerprint is of, `place` the folder of pipeline.yaml, `base` the id of the run of which a
+    rerun took the nodes before its first one, or "".
+    """
 
     id: str
     pipeline: str
@@ -44,6 +50,10 @@ class Run:
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
     folder: Path
+    inputs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    place: Path = Path()
+    base: str = ""
+    runner: str = LOCAL
 
     @property
     def seconds(self) -> float | None:
@@ -78,6 +88,14 @@ def find_run(store: MetadataStore, root: Path, run_id: str | None) -> Run:
     raise InputError(f"There is no run {run_id} under {root}. The nearest: {', '.join(nearest)}. See `slipway runs`.")
 
 
+def latest_run(store: MetadataStore, root: Path, pipeline: str) -> Run | None:
+    """The newest run of a pipeline; None where it has not run."""
+    for context in run_contexts(store):
+        if context.custom_properties[Key.PIPELINE].string_value == pipeline:
+            return read_run(store, root, context)
+    return None
+
+
 def is_alive(run: Run) -> bool:
     """Whether the process that runs it still holds its lock."""
     return is_held(run.folder)
@@ -105,7 +123,8 @@ def read_run(store: MetadataStore, root: Path, context: mlmd.Context, node_ids: 
     stored = context.custom_properties
     folder = run_folder(root, context.name)
     state = State(stored[Key.STATE].string_value)
-    if state is State.RUNNING and not is_held(folder):
+    runner = _text(stored, Key.RUNNER) or LOCAL
+    if state is State.RUNNING and runner == LOCAL and not is_held(folder):
         state = State.INTERRUPTED
     graph = json.loads(stored[Key.GRAPH].string_value)
     # The latest execution of a node wins: continuing a run registers its system nodes a second time.
@@ -120,10 +139,19 @@ def read_run(store: MetadataStore, root: Path, context: mlmd.Context, node_ids: 
         reason=stored[Key.REASON].string_value or _interruption(state, nodes),
         fingerprint=stored[Key.FINGERPRINT].string_value,
         config=stored[Key.CONFIG].string_value,
+        inputs=json.loads(_text(stored, Key.INPUTS) or "{}"),
+        place=Path(_text(stored, Key.PLACE)),
+        base=_text(stored, Key.BASE),
+        runner=runner,
         nodes=nodes,
         edges=tuple((upstream, downstream) for upstream, downstream in graph["edges"]),
         folder=folder,
     )
+
+
+def _text(stored: Mapping[str, mlmd.Value], key: Key) -> str:
+    """Empty where it is absent; asking a proto map for an absent key would add it."""
+    return str(stored[key].string_value) if key in stored else ""
 
 
 def _all_node_ids(store: MetadataStore) -> dict[int, str]:

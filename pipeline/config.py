@@ -17,6 +17,7 @@ from components.quantizer.settings import QuantizerSettings
 from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 from pipeline.data import Data
+from pipeline.nodes import Nodes
 from pipeline.section import Section
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
@@ -93,6 +94,7 @@ class Config(Section):
     quantizer: QuantizerSettings = QuantizerSettings()
     serving: Serving = Serving()
     beam: Beam = Beam()
+    nodes: Nodes = Nodes()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
 
     @pydantic.model_validator(mode="after")
@@ -117,7 +119,7 @@ class Config(Section):
 
     def to_yaml(self) -> str:
         """The complete config, defaults included."""
-        return yaml.safe_dump(self.model_dump(by_alias=True), sort_keys=False)
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False)
 
 
 def load(place: str, overrides: tuple[str, ...] = ()) -> Config:
@@ -131,15 +133,27 @@ def load(place: str, overrides: tuple[str, ...] = ()) -> Config:
       InputError: naming the file, the field, what was received and what was expected.
     """
     path = Path(place) / "pipeline.yaml" if Path(place).is_dir() else Path(place)
-    fields = _read(path)
+    return _validated(_read(path), overrides, path.parent.absolute(), str(path))
+
+
+def loads(text: str, folder: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """The config that `to_yaml` wrote, of a pipeline in that folder, with `key=value` overrides.
+
+    Raises:
+      InputError: it is none, perhaps since another version of Slipway wrote it.
+    """
+    return _validated(yaml.safe_load(text) or {}, overrides, folder, "The recorded config")
+
+
+def _validated(fields: dict[str, Any], overrides: tuple[str, ...], folder: Path, source: str) -> Config:
     for override in overrides:
         _apply(override, fields)
     if "folder" in fields:
-        raise InputError(f"{path}: unknown key `folder`.")
+        raise InputError(f"{source}: unknown key `folder`.")
     try:
-        return Config.model_validate({**fields, "folder": path.parent.absolute()})
+        return Config.model_validate({**fields, "folder": folder})
     except pydantic.ValidationError as error:
-        raise InputError("\n".join(f"{path}: {_sentence(detail)}" for detail in error.errors())) from None
+        raise InputError("\n".join(f"{source}: {_sentence(detail)}" for detail in error.errors())) from None
 
 
 def _read(path: Path) -> dict[str, Any]:

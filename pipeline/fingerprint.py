@@ -1,8 +1,9 @@
-"""What a run's result depends on, as one hash: a killed run is continued only where it is the same."""
+"""What a run's result depends on: only where it is the same is a killed run continued, or a finished one up to date."""
 
 import hashlib
 import importlib.metadata
 import json
+from typing import Any
 
 from components import user_code
 from components.example_gen import sources
@@ -12,18 +13,27 @@ from components.trainer import weights_file
 from pipeline.checks import data_patterns
 from pipeline.config import Config
 
+_PACKAGES = ("slipway", "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis")
 
-def run_fingerprint(config: Config) -> str:
-    """SHA-256 (hex) of config, user source, schema, contents of the input files and Slipway's version."""
-    parts = {
-        "config": config.to_yaml(),
+
+def run_inputs(config: Config) -> dict[str, Any]:
+    """All that the result of a run depends on: the config, and as SHA-256 (hex) user source, schema and input files.
+
+    Not the limits of nodes: a run that hit one is continued under another.
+    """
+    return {
+        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes"}),
         "code": code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS),
         "schema": curated.fingerprint(str(config.resolve(config.schema_file))) if config.schema_file else "",
-        "weights": warm_start_fingerprint(config),
+        "weights": warm_start_fingerprint(config) or "",
         "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
-        "version": importlib.metadata.version("slipway"),
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def run_fingerprint(inputs: dict[str, Any]) -> str:
+    """SHA-256 (hex) of what `run_inputs` gave."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def code_fingerprint(config: Config, *functions: str) -> str:

@@ -9,6 +9,7 @@ import traceback
 
 from components.trainer.worker_error import WorkerError
 from lineage.outcome import ExitCode, GateRefused, InputError, State
+from runners.child import KilledError
 
 # Beam re-raises what a worker raised as text: the class's qualified name and the message, then the step it ran in.
 _IN_BEAM = re.compile(r"lineage\.outcome\.(InputError|GateRefused): (.*?)(?: \[while running|\n\n|\Z)", re.DOTALL)
@@ -29,6 +30,9 @@ def explain(error: Exception, user_file: str) -> Failure:
         return Failure(State.REFUSED, ExitCode.GATE_REFUSED, str(error))
     if isinstance(error, InputError):
         return Failure(State.FAILED, ExitCode.INPUT_WRONG, str(error))
+    if isinstance(error, KilledError):
+        again = "The same `slipway run` again goes on where it was."
+        return Failure(State.INTERRUPTED, ExitCode.WORK_FAILED, f"The process {error}. {again}")
     if found := _IN_BEAM.search(str(error)):
         return Failure(State.FAILED, ExitCode.INPUT_WRONG, found.group(2).strip())
     name = "" if isinstance(error, WorkerError) else f"{type(error).__name__}: "

@@ -1,43 +1,33 @@
-"""The local runner: the nodes of a run one after another, in this process."""
+"""The local runner: each node of a run in a forked child of this process, those side by side that can be."""
 
+import contextlib
 import dataclasses
 import logging
 import shutil
-import traceback
+import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from types import FrameType
+
+from tfx.proto.orchestration import pipeline_pb2
 
 from lineage.lock import RunLock
 from lineage.outcome import ExitCode, State
 from lineage.report import render
-from lineage.runs import Node, Run
+from lineage.runs import Run
+from pipeline.compile import compile_pipeline
 from runners import verbs
-from runners.failure import Failure, explain
-from runners.interrupt import Interrupt
+from runners.child import in_child
+from runners.failure import Failure
+from runners.nodes import Observer, run_nodes
 from runners.plan import Plan
 
 log = logging.getLogger("slipway.runner")
 
 
-class Observer(Protocol):
-    """Is told how the run goes on."""
-
-    def began(self, node_ids: list[str]) -> None:
-        """The run begins with these nodes, in this order."""
-
-    def node_started(self, node_id: str) -> None:
-        """A node is being run."""
-
-    def node_finished(self, node: Node) -> None:
-        """A node has ended, well or not."""
-
-    def node_kept(self, node: Node) -> None:
-        """A node had ended well before the run was interrupted."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """A finished run, and its report."""
+    """A run that has ended, or was interrupted, and its report."""
 
     run: Run
     exit_code: ExitCode
@@ -47,39 +37,36 @@ class Result:
 def run(plan: Plan, observer: Observer) -> Result:
     """Runs the planned run to its end; a failure of the work is a result, not an exception.
 
-    KeyboardInterrupt passes through and leaves a run that can be continued.
+    KeyboardInterrupt, and SIGTERM as SystemExit, pass through and leave a run that can be continued.
     """
-    with RunLock(plan.root, plan.run_id):
-        begun = verbs.begin(plan)
-        observer.began(begun.node_ids)
-        failure = _run_nodes(begun, observer, str(plan.config.resolve(plan.config.model)))
-        ended = (failure.state, failure.message) if failure else (State.COMPLETE, "")
-        finished = verbs.end(begun, *ended)
+    with RunLock(plan.root, plan.run_id), _sigterm_as_exit():
+        # The user's file may start TensorFlow, after which this process could not be forked.
+        compiled = in_child(lambda: compile_pipeline(plan.config, plan.root).SerializeToString(deterministic=True))
+        begun = verbs.begin(plan, pipeline_pb2.Pipeline.FromString(compiled))
+        failure = run_nodes(begun, plan.config, observer)
+        verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
+    finished = begun.read()
     if not plan.config.schema_file:
         _write_schema_for_review(finished)
     report = finished.folder / "report.html"
     render(finished, report)
-    return Result(finished, failure.exit_code if failure else ExitCode.DONE, report)
+    return Result(finished, _exit_code(failure), report)
 
 
-def _run_nodes(begun: verbs.Begun, observer: Observer, user_file: str) -> Failure | None:
-    for node_id in begun.node_ids:
-        if (done := verbs.done_before(begun, node_id)) is not None:
-            observer.node_kept(done)
-            continue
-        observer.node_started(node_id)
-        with Interrupt() as interrupt:
-            try:
-                observer.node_finished(verbs.node(begun, node_id))
-            except Exception as error:
-                if interrupt.seen:
-                    raise KeyboardInterrupt from error
-                traceback.print_exc()  # goes to the run's log
-                failure = explain(error, user_file)
-                observer.node_finished(dataclasses.replace(verbs.recorded(begun, node_id), state=failure.state))
-                prefix = "" if failure.message.startswith(node_id) else f"{node_id}: "
-                return dataclasses.replace(failure, message=f"{prefix}{failure.message}")
-    return None
+def _exit_code(failure: Failure | None) -> ExitCode:
+    return failure.exit_code if failure else ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _sigterm_as_exit() -> Iterator[None]:
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _write_schema_for_review(run: Run) -> None:

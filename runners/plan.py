@@ -1,26 +1,50 @@
-"""Which run it will be, decided before the slow imports: a new one, or a killed one continued."""
+"""Which run it will be, decided before the slow imports: none, a new one, or a killed one continued."""
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
 
+from lineage.outcome import State
 from lineage.recovery import interrupted_run
+from lineage.runs import Run, latest_run
 from lineage.store import RUN, claim_run_folder, create_store, run_folder
+from lineage.summary import pushed_folder
 from pipeline.config import Config
-from pipeline.fingerprint import run_fingerprint
+from pipeline.fingerprint import run_fingerprint, run_inputs
+from pipeline.nodes import NODE_IDS
+from runners.partial import Partial
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A run that is about to begin."""
+    """A run that is about to begin.
+
+    Attributes:
+      config: The pipeline.
+      root: The folder for artifacts, metadata and served models.
+      run_id: Its id, new or that of the killed run that is continued.
+      inputs: All that its result depends on.
+      continued: Whether it is a killed run.
+      anew: Ids of nodes that are run even where the cache has what they would make.
+      partial: Where only some nodes are run: which.
+    """
 
     config: Config
     root: Path
     run_id: str
-    fingerprint: str
+    inputs: Mapping[str, Any]
     continued: bool
+    anew: frozenset[str]
+    partial: Partial | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the inputs."""
+        return run_fingerprint(dict(self.inputs))
 
     @property
     def folder(self) -> Path:
@@ -28,13 +52,40 @@ class Plan:
         return run_folder(self.root, self.run_id)
 
 
-def plan(config: Config, root: Path) -> Plan:
-    """Continues the pipeline's last run if it was killed and nothing has changed since; else names a new run."""
+def up_to_date(config: Config, root: Path) -> Run | None:
+    """The pipeline's latest run, where it is complete, its outputs are there, and it would do the same again."""
     store = create_store(root)
-    fingerprint = run_fingerprint(config)
-    killed = interrupted_run(store, root, config.name, fingerprint)
+    run = latest_run(store, root, config.name)
+    if run is None or run.state is not State.COMPLETE or run.fingerprint != run_fingerprint(run_inputs(config)):
+        return None
+    return None if _lost(run) else run
+
+
+def plan(config: Config, root: Path, *, force: bool = False, partial: Partial | None = None) -> Plan:
+    """Continues the pipeline's last run if it was killed and nothing has changed since; else names a new run.
+
+    Args:
+      config: The pipeline.
+      root: The folder for artifacts, metadata and served models.
+      force: Whether nothing is taken from the cache; otherwise that is only what has vanished from the folder.
+      partial: Which nodes are run; None for all. These are never taken from the cache.
+    """
+    store = create_store(root)
+    inputs = run_inputs(config)
+    if partial:
+        inputs["partial"] = dataclasses.asdict(partial)
+    killed = interrupted_run(store, root, config.name, run_fingerprint(inputs))
     run_id = killed.id if killed else _new_id(store, root, config.name)
-    return Plan(config, root, run_id, fingerprint, continued=killed is not None)
+    latest = latest_run(store, root, config.name)
+    anew = frozenset(NODE_IDS) if force or partial else _lost(latest) if latest else frozenset[str]()
+    return Plan(config, root, run_id, inputs, continued=killed is not None, anew=anew, partial=partial)
+
+
+def _lost(run: Run) -> frozenset[str]:
+    """The nodes of which an output is no longer there, the served version included."""
+    pushed = pushed_folder(run)
+    lost = {node.id for node in run.nodes if not all(Path(artifact.uri).exists() for artifact in node.artifacts)}
+    return frozenset(lost | ({"Pusher"} if pushed and not Path(pushed).exists() else set()))
 
 
 def _new_id(store: MetadataStore, root: Path, pipeline: str) -> str:

@@ -4,22 +4,27 @@ recovery are written once. Each may be called again after a crash.
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from ml_metadata.metadata_store import MetadataStore
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
+from tfx.orchestration.portable import partial_run_utils
 from tfx.orchestration.portable.launcher import Launcher
 from tfx.proto.orchestration import pipeline_pb2
 
 from lineage import recording, recovery
-from lineage.outcome import GateRefused, State
+from lineage.outcome import GateRefused, InputError, State
+from lineage.recording import NewRun
 from lineage.runs import Node, Run, find_run
-from lineage.store import create_store
-from pipeline.compile import compile_pipeline, edges, for_run, node_ids
+from lineage.store import create_store, run_folder
+from pipeline.compile import edges, for_run, node_ids
 from runners.gates import reasons_of_refusal
+from runners.partial import Partial
 from runners.plan import Plan
 
 _DONE = (State.COMPLETE, State.CACHED)
+_COMPILED = "pipeline.pb"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,36 +38,52 @@ class Begun:
 
     @property
     def node_ids(self) -> list[str]:
-        """Ids of the nodes, in an order in which they can run."""
-        return node_ids(self.ir)
+        """Ids of the nodes that are run, in an order in which they can."""
+        return [node_id for node_id in node_ids(self.ir) if not _options(self.ir, node_id).HasField("skip")]
 
     def read(self) -> Run:
         """The run as it is recorded now."""
         return find_run(self.store, self.root, self.run_id)
 
 
-def begin(plan: Plan) -> Begun:
-    """Compiles the pipeline, records the run, and gives up killed runs that will not be continued.
+def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
+    """Records the run, and gives up killed runs that will not be continued.
 
     The caller holds the run's RunLock.
+
+    Raises:
+      InputError: the nodes that are not run cannot be taken from the base run.
     """
     store = create_store(plan.root)
     for stale in recovery.stale_runs(store, plan.root, plan.config.name):
         if stale.id != plan.run_id:
             recovery.abandon(store, plan.root, stale)
-    ir = for_run(compile_pipeline(plan.config, plan.root), plan.run_id)
-    recording.begin_run(
-        store,
-        plan.root,
-        plan.run_id,
+    ir = for_run(compiled, plan.run_id)
+    new = NewRun(
         pipeline=plan.config.name,
         fingerprint=plan.fingerprint,
         config=plan.config.to_yaml(),
         nodes=node_ids(ir),
         edges=edges(ir),
+        inputs=plan.inputs,
+        place=str(plan.config.folder),
+        base=plan.partial.base if plan.partial else "",
     )
-    (plan.folder / "pipeline.pb").write_bytes(ir.SerializeToString(deterministic=True))
+    recording.begin_run(store, plan.root, plan.run_id, new)
+    if plan.partial:
+        _mark(ir, plan.partial)
+    for node_id in plan.anew & set(node_ids(ir)):
+        _options(ir, node_id).caching_options.enable_cache = False
+    if plan.partial:
+        _take_from_base(ir, plan.partial)
+    (plan.folder / _COMPILED).write_bytes(ir.SerializeToString(deterministic=True))
     return Begun(plan.root, plan.run_id, ir, store)
+
+
+def load(root: Path, run_id: str) -> Begun:
+    """A run that has begun, perhaps in another process."""
+    ir = pipeline_pb2.Pipeline.FromString((run_folder(root, run_id) / _COMPILED).read_bytes())
+    return Begun(root, run_id, ir, create_store(root))
 
 
 def node(begun: Begun, node_id: str) -> Node:
@@ -89,10 +110,12 @@ def done_before(begun: Begun, node_id: str) -> Node | None:
     return node if node.state in _DONE else None
 
 
-def end(begun: Begun, state: State, reason: str = "") -> Run:
-    """Records how the run ended."""
-    recording.finish_run(begun.store, begun.run_id, state, reason)
-    return begun.read()
+def end(begun: Begun, state: State, reason: str = "") -> None:
+    """Records how the run ended; of an INTERRUPTED one only why, for it can be continued."""
+    if state is State.INTERRUPTED:
+        recording.note(begun.store, begun.run_id, reason)
+    else:
+        recording.finish_run(begun.store, begun.run_id, state, reason)
 
 
 def recorded(begun: Begun, node_id: str) -> Node:
@@ -100,13 +123,42 @@ def recorded(begun: Begun, node_id: str) -> Node:
     return next(found for found in begun.read().nodes if found.id == node_id)
 
 
+def _mark(ir: pipeline_pb2.Pipeline, partial: Partial) -> None:
+    """Says of each node whether it is run or taken from the base run."""
+    last = [partial.last] if partial.last else None
+    settings = pipeline_pb2.SnapshotSettings()
+    partial_run_utils.set_base_pipeline_run_strategy(settings, partial.base)
+    try:
+        partial_run_utils.mark_pipeline(ir, from_nodes=[partial.first], to_nodes=last, snapshot_settings=settings)
+    except ValueError as error:
+        raise InputError(f"The pipeline has other nodes now than run {partial.base} had: {error}") from error
+
+
+def _take_from_base(ir: pipeline_pb2.Pipeline, partial: Partial) -> None:
+    """Records the outputs of the nodes that are not run as if this run had found them in the cache."""
+    try:
+        with _connection(ir) as handle:
+            partial_run_utils.snapshot(handle, ir)
+    except LookupError as error:
+        raise InputError(f"Run {partial.base} lacks what this one needs: {error}") from error
+
+
+def _options(ir: pipeline_pb2.Pipeline, node_id: str) -> Any:
+    return next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id).execution_options
+
+
+def _connection(ir: pipeline_pb2.Pipeline) -> Any:
+    """A handle of TFX's on the store."""
+    connection = runner_utils.extract_local_deployment_config(ir).metadata_connection_config
+    return metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+
+
 def _launch(begun: Begun, node_id: str) -> None:
     deployment = runner_utils.extract_local_deployment_config(begun.ir)
-    connection = deployment.metadata_connection_config
     [pipeline_node] = [n.pipeline_node for n in begun.ir.nodes if n.pipeline_node.node_info.id == node_id]
     Launcher(
         pipeline_node=pipeline_node,
-        mlmd_connection=metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config"))),
+        mlmd_connection=_connection(begun.ir),
         pipeline_info=begun.ir.pipeline_info,
         pipeline_runtime_spec=begun.ir.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node_id),

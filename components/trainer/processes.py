@@ -4,7 +4,6 @@ TensorFlow has to know the cluster before it runs anything, so not even the chie
 """
 
 import logging
-import logging.handlers
 import multiprocessing
 import os
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from components import log_pipe
 from components.trainer.cluster import Cluster
 from components.trainer.not_finite import NotFiniteError
 from components.trainer.termination import Termination
@@ -105,9 +105,7 @@ def _pass_on(connection: Connection) -> bool:
         return False
     if isinstance(message, Exception):
         raise message
-    logger = logging.getLogger(message.name)
-    if logger.isEnabledFor(message.levelno):
-        logger.handle(message)
+    log_pipe.show(message)
     return True
 
 
@@ -125,7 +123,8 @@ def _enter(work: Work, cluster: Cluster, argument: str, connection: Connection) 
     """The main function of a process."""
     os.setsid()  # Ctrl-C goes to who started it, who then asks all processes to end
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _log_to(connection, cluster)
+    # All of the chief's, warnings of the others.
+    log_pipe.send_logs_to(connection, logging.DEBUG if cluster.is_chief else logging.WARNING)
     try:
         work(cluster, argument)
     except _PASSED_ON as error:
@@ -148,24 +147,6 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _log_to(connection: Connection, cluster: Cluster) -> None:
-    """Slipway's own log lines go to the process that started this one: all of the chief's, warnings of the others."""
-
-    logger = logging.getLogger("slipway")
-    logger.setLevel(logging.DEBUG if cluster.is_chief else logging.WARNING)
-    logger.propagate = False
-    logger.addHandler(_Sender(connection))  # type: ignore[arg-type]
-
-
-class _Sender(logging.handlers.QueueHandler):
-    """Sends records by a pipe of this process's own: killed in the middle, it blocks no other's."""
-
-    queue: Any
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        self.queue.send(record)
 
 
 def _is_lost(error: Exception) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from cli.main import main
 from lineage.outcome import State
-from lineage.recording import begin_run, finish_run
+from lineage.recording import NewRun, begin_run, finish_run
 from lineage.store import create_store
 
 
@@ -42,6 +42,6 @@ def root(tmp_path: Path) -> Path:
     """A root folder with the failed run r1 of one node."""
     root = tmp_path / "output"
     store = create_store(root)
-    begin_run(store, root, "r1", "digits", "same", "name: digits\n", ["Make"], [])
+    begin_run(store, root, "r1", NewRun("digits", "same", "name: digits\n", ["Make"], []))
     finish_run(store, "r1", State.FAILED, "Make: \x1b[1mno such file\x1b[0m")
     return root

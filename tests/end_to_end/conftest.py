@@ -1,6 +1,7 @@
 """Projects as a user has them, run through the real `slipway` command in processes of its own."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,11 @@ class Project:
         text = path.read_text()
         assert old in text
         path.write_text(text.replace(old, new, 1))
+
+    def lose_served_version(self) -> None:
+        """Removes the newest one, after which a run is not up to date and goes through all nodes."""
+        [name] = list((self.root / "serving").iterdir())
+        shutil.rmtree(name / self.versions()[-1])
 
     def versions(self) -> list[str]:
         """The served versions."""

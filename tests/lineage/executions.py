@@ -8,7 +8,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from lineage.recording import begin_run
+from lineage.recording import NewRun, begin_run
 
 PIPELINE = "digits"
 CHAIN = ["Make", "Train", "Push"]
@@ -29,7 +29,7 @@ class Output:
 def begin(store: MetadataStore, root: Path, run_id: str, fingerprint: str = "same", nodes: list[str] = CHAIN) -> None:
     """Begins a run of a chain of nodes."""
     edges = list(itertools.pairwise(nodes))
-    begin_run(store, root, run_id, PIPELINE, fingerprint, "name: digits\n", nodes, edges)
+    begin_run(store, root, run_id, NewRun(PIPELINE, fingerprint, "name: digits\n", nodes, edges))
 
 
 def execute(

@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from lineage.lock import RunLock
 from lineage.outcome import State
-from lineage.recording import begin_run, finish_run
+from lineage.recording import NewRun, begin_run, finish_run
 from lineage.recovery import abandon, interrupted_run, stale_runs
 from lineage.runs import executions_of, find_run
 from lineage.store import open_store, pipeline_root
@@ -66,7 +66,7 @@ def test_a_killed_run_is_found_where_it_would_do_the_same_and_not_otherwise(root
 
 def test_a_killed_run_that_a_newer_one_followed_is_not_continued_but_stale(root: Path) -> None:
     store = open_store(root)
-    begin_run(store, root, "newer", PIPELINE, "same", "", [], [])
+    begin_run(store, root, "newer", NewRun(PIPELINE, "same", "", [], []))
     finish_run(store, "newer", State.COMPLETE, "")
     assert interrupted_run(store, root, PIPELINE, "same") is None
     assert [run.id for run in stale_runs(store, root, PIPELINE)] == ["killed"]
@@ -129,7 +129,7 @@ def test_a_run_that_ended_after_it_was_read_is_not_abandoned(root: Path) -> None
 def test_working_folders_stay_while_another_run_may_use_them(root: Path) -> None:
     store = open_store(root)
     [run] = stale_runs(store, root, PIPELINE)
-    begin_run(store, root, "other", PIPELINE, "other", "", ["Train"], [])
+    begin_run(store, root, "other", NewRun(PIPELINE, "other", "", ["Train"], []))
     execute(store, "other", "Train", mlmd.Execution.RUNNING, pipeline=PIPELINE)
     abandon(store, root, run)
     assert {folder.parent.name for folder in half_outputs(root)} == {"stateful_working_dir"}

@@ -12,7 +12,7 @@ from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 
 from lineage.lock import RunLock
-from lineage.recording import begin_run
+from lineage.recording import NewRun, begin_run
 from lineage.store import create_store, database, pipeline_root
 
 PIPELINE = "two_nodes"
@@ -56,7 +56,7 @@ def run(root: Path, run_id: str, hang: Path, node_ids: tuple[str, ...] = ("Make"
     substitute_runtime_parameter(ir, {"pipeline-run-id": run_id})
     deployment = runner_utils.extract_local_deployment_config(ir)
     with RunLock(root, run_id):
-        begin_run(store, root, run_id, PIPELINE, "same", "", ["Make", "Train"], [("Make", "Train")])
+        begin_run(store, root, run_id, NewRun(PIPELINE, "same", "", ["Make", "Train"], [("Make", "Train")]))
         for node in (node.pipeline_node for node in ir.nodes if node.pipeline_node.node_info.id in node_ids):
             Launcher(
                 pipeline_node=node,
