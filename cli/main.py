@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import look, work
+from cli import export, look, work
 from lineage.outcome import ExitCode, GateRefused, InputError
 from lineage.plain import plain
 
@@ -41,6 +41,7 @@ app.command()(work.check)
 app.command()(look.runs)
 app.command()(look.show)
 app.command()(look.report)
+app.command()(export.tfjs)
 
 
 def main() -> None:
