@@ -39,13 +39,11 @@ def run(plan: Plan, observer: Observer) -> Result:
 
     KeyboardInterrupt, and SIGTERM as SystemExit, pass through and leave a run that can be continued.
     """
-    with RunLock(plan.root, plan.run_id), _sigterm_as_exit():
+    with RunLock(plan.root, plan.run_id), sigterm_as_exit():
         # The user's file may start TensorFlow, after which this process could not be forked.
         compiled = in_child(lambda: compile_pipeline(plan.config, plan.root).SerializeToString(deterministic=True))
-        begun = verbs.begin(plan, pipeline_pb2.Pipeline.FromString(compiled))
-        failure = run_nodes(begun, plan.config, observer)
-        verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
-    finished = begun.read()
+        failure = drive(plan, pipeline_pb2.Pipeline.FromString(compiled), observer)
+    finished = verbs.load(plan.root, plan.run_id).read()
     if not plan.config.schema_file:
         _write_schema_for_review(finished)
     report = finished.folder / "report.html"
@@ -53,12 +51,22 @@ def run(plan: Plan, observer: Observer) -> Result:
     return Result(finished, _exit_code(failure), report)
 
 
+def drive(plan: Plan, compiled: pipeline_pb2.Pipeline, observer: Observer) -> Failure | None:
+    """The three verbs on a compiled pipeline, under the run's lock; returns how a run ended that is not complete."""
+    begun = verbs.begin(plan, compiled)
+    failure = run_nodes(begun, plan.config, observer)
+    verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
+    return failure
+
+
 def _exit_code(failure: Failure | None) -> ExitCode:
     return failure.exit_code if failure else ExitCode.DONE
 
 
 @contextlib.contextmanager
-def _sigterm_as_exit() -> Iterator[None]:
+def sigterm_as_exit() -> Iterator[None]:
+    """SIGTERM as SystemExit, so that nodes are asked to end before this process does."""
+
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
