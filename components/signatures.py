@@ -12,6 +12,7 @@ from lineage.outcome import InputError
 
 SERVING_DEFAULT = "serving_default"
 SERVE_EXAMPLES = "serve_examples"
+TRANSFORMED = "transformed"  # takes what the model itself takes
 
 
 def signature_names(saved_model: str) -> list[str]:

@@ -5,7 +5,7 @@ A further recipe is a method of Maker, a name in settings.LADDER, and nothing el
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -60,29 +60,34 @@ class Maker:
 
     Args:
       saved_model: Its folder.
+      signature: What becomes the files.
       inputs: What it takes, `[batch, ...]`.
       train: Where the representative examples come from.
       settings: How.
       about: What the files say of themselves.
+      optional: Inputs that may be NaN, for a missing value.
     """
 
     def __init__(
         self,
         *,
         saved_model: str,
+        signature: str,
         inputs: Mapping[str, tf.TensorSpec],
         train: AnySplit,
         settings: QuantizerSettings,
         about: About,
+        optional: Sequence[str] = (),
     ):
         self._inputs, self._train, self._settings, self._about = inputs, train, settings, about
+        self._optional = optional
         with convert.told_in_a_sentence(inputs):
-            plain = convert.to_float(saved_model)
+            plain = convert.to_float(saved_model, signature)
         self.float_model = described(plain, about)
         self._recipes: dict[Recipe, Callable[[], bytes]] = {
-            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io or "uint8"),
-            "dynamic": lambda: convert.to_dynamic(saved_model),
-            "float16": lambda: convert.to_float16(saved_model),
+            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io or "uint8", signature),
+            "dynamic": lambda: convert.to_dynamic(saved_model, signature),
+            "float16": lambda: convert.to_float16(saved_model, signature),
             "int4": lambda: convert.to_int4(plain),
         }
 
@@ -92,6 +97,11 @@ class Maker:
             return described(self._recipes[recipe](), self._about)
 
     def _representative(self) -> Representative:
+        if self._optional:
+            raise InputError(
+                f"int8 has no number for a missing value, and {', '.join(self._optional)} may be missing. Take mode "
+                "dynamic or float16, or fill the gaps in the data."
+            )
         return representative(self._train, self._settings.representative_examples, self._settings.seed)
 
 

@@ -42,16 +42,18 @@ class QuantizerSpec(ComponentSpec):
 class Quantizer(BaseComponent):
     """Converts the model's `transformed` signature to TFLite and compares it with the float model.
 
-    The comparison runs both as TFLite models in the LiteRT interpreter on the whole test split, overall, on each class
-    and on `slices`, columns of the raw examples; with a Transform these are `raw_examples`. With the mode `auto` of
-    `settings` several conversions are tried, until one passes. Output `tflite_model` holds `model.tflite`, `blessing`
-    says whether it may be pushed, `metrics` holds a QuantizationRecord with sizes, metrics, all that was tried and the
-    reasons of a refusal. Where there is a `weight`, examples count by that feature.
+    With `include_preprocessing` of `settings` it is `serving_default`, which takes raw features. The comparison runs
+    both as TFLite models in the LiteRT interpreter on the whole test split, overall, on each class and on `slices`,
+    columns of the raw examples; with a Transform these are `raw_examples`. With the mode `auto` of `settings` several
+    conversions are tried, until one passes. Output `tflite_model` holds `model.tflite`, `blessing` says whether it may
+    be pushed, `metrics` holds a QuantizationRecord with sizes, metrics, all that was tried and the reasons of a
+    refusal. Where there is a `weight`, examples count by that feature.
 
     Example:
       >>> quantizer = Quantizer(
       ...     model=trainer.outputs["model"],
       ...     examples=transform.outputs["transformed_examples"],
+      ...     raw_examples=example_gen.outputs["examples"],
       ...     schema=schema.outputs["schema"],
       ...     transform_graph=transform.outputs["transform_graph"],
       ...     task="binary",
@@ -81,10 +83,8 @@ class Quantizer(BaseComponent):
         settings = settings or QuantizerSettings()
         if not settings.recipes:
             raise ValueError(f"got mode {settings.mode}, expected one that makes a file: leave the Quantizer out")
-        if slices and transform_graph is not None and raw_examples is None:
-            raise ValueError(
-                f"got slices {', '.join(slices)} and no raw_examples, expected those that have the columns"
-            )
+        if transform_graph is not None and raw_examples is None:
+            _check_no_need(slices, settings)
         super().__init__(
             spec=QuantizerSpec(
                 model=model,
@@ -103,3 +103,10 @@ class Quantizer(BaseComponent):
                 settings=settings.model_dump_json(),
             )
         )
+
+
+def _check_no_need(slices: Sequence[str], settings: QuantizerSettings) -> None:
+    if slices:
+        raise ValueError(f"got slices {', '.join(slices)} and no raw_examples, expected those that have the columns")
+    if settings.include_preprocessing:
+        raise ValueError("got include_preprocessing and no raw_examples, expected those that the file is to take")

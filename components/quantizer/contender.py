@@ -1,6 +1,6 @@
 """One of the models that are measured, in a process of its own; `measure` starts it and tells it when to run.
 
-  python -m components.quantizer.contender MODEL ROWS.npz THREADS
+  python -m components.quantizer.contender MODEL ROWS.npz THREADS SIGNATURE
 
 A MODEL that is a file is run by LiteRT, without TensorFlow; a folder is a SavedModel. It writes a line of JSON when it
 has answered once (`Ready`); then it reads a number of seconds, calls the model that long with one example after the
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from components.quantizer.delegate import Delegation, delegation
 from components.quantizer.interpreter import quantized
 
-SIGNATURE = "transformed"
 Rows = dict[str, NDArray[Any]]
 
 
@@ -55,12 +54,12 @@ class Contender(abc.ABC):
 class Lite(Contender):
     """A TFLite file."""
 
-    def __init__(self, path: str, rows: Rows, threads: int):
-        self._path, self._rows, self._threads = path, rows, threads
+    def __init__(self, path: str, rows: Rows, threads: int, signature: str):
+        self._path, self._rows, self._threads, self._signature = path, rows, threads, signature
 
     def load(self) -> None:
         self._model = Interpreter(model_path=self._path, num_threads=self._threads)
-        details = self._model.get_signature_runner(SIGNATURE).get_input_details()
+        details = self._model.get_signature_runner(self._signature).get_input_details()
         self._columns = {detail["index"]: quantized(self._rows[name], detail) for name, detail in details.items()}
         for tensor, column in self._columns.items():
             self._model.resize_tensor_input(tensor, [1, *column.shape[1:]])
@@ -80,12 +79,12 @@ class Lite(Contender):
 class SavedModel(Contender):
     """The same in TensorFlow."""
 
-    def __init__(self, path: str, rows: Rows, threads: int):
+    def __init__(self, path: str, rows: Rows, threads: int, signature: str):
         import tensorflow as tf  # the others do without
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        self._load, self._path = tf.saved_model.load, path
+        self._load, self._path, self._signature = tf.saved_model.load, path, signature
         self._examples = [
             {name: tf.constant(column[number : number + 1]) for name, column in rows.items()}
             for number in range(_count(rows))
@@ -96,7 +95,7 @@ class SavedModel(Contender):
 
     def call(self, number: int) -> float:
         begin = time.perf_counter()
-        self._model.signatures[SIGNATURE](**self._examples[number])
+        self._model.signatures[self._signature](**self._examples[number])
         return time.perf_counter() - begin
 
 
@@ -130,14 +129,14 @@ def _run(contender: Contender, examples: int, seconds: float) -> list[float]:
     return times
 
 
-def main(path: str, rows_file: str, threads: str) -> None:
+def main(path: str, rows_file: str, threads: str, signature: str) -> None:
     """Runs until standard input ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     with np.load(rows_file) as file:
         rows = dict(file)
     kind = SavedModel if Path(path).is_dir() else Lite
-    contender: Contender = kind(path, rows, int(threads))
+    contender: Contender = kind(path, rows, int(threads), signature)
     print(json.dumps(dataclasses.asdict(_begin(contender))), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(_run(contender, _count(rows), float(line))), file=answers, flush=True)

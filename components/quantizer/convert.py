@@ -1,4 +1,4 @@
-"""From a SavedModel's `transformed` signature to TFLite files, one function a recipe; nothing is judged here.
+"""From a signature of a SavedModel, `transformed` unless said, to TFLite files, one function a recipe; none is judged.
 
 The same SavedModel and the same representative examples give the same bytes. The batch is dynamic. Only TFLite's own
 operations are used: those that it lacks need the Flex delegate, which no Python package has had since TensorFlow 2.20
@@ -16,47 +16,52 @@ from tensorflow.lite.python.convert_phase import ConverterError
 
 from components.quantizer.describe import without_runtime_version
 from components.quantizer.representative import Representative
+from components.signatures import TRANSFORMED
 from lineage.outcome import InputError
 
-SIGNATURE = "transformed"
 _DO_WITHOUT = "do without the TFLite model (quantizer: {mode: none})"
 _SELECT = "TF Select ops: "  # where the converter lists what TFLite lacks
+_IN_TRANSFORM = "transform_features_layer"  # in the converter's words for where an operation is
 _IO = {"uint8": tf.uint8, "int8": tf.int8, "float32": tf.float32}
 
 
-def to_float(saved_model: str) -> bytes:
+def to_float(saved_model: str, signature: str = TRANSFORMED) -> bytes:
     """The float32 TFLite model: what the quantized one is compared with.
 
     Args:
-      saved_model: Folder of a SavedModel with the signature `transformed`.
+      saved_model: Folder of a SavedModel.
+      signature: What becomes the file.
     """
-    return _converter(saved_model).convert()
+    return _converter(saved_model, signature).convert()
 
 
-def to_float16(saved_model: str) -> bytes:
+def to_float16(saved_model: str, signature: str = TRANSFORMED) -> bytes:
     """Weights float16, everything else float32."""
-    converter = _converter(saved_model)
+    converter = _converter(saved_model, signature)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
     return converter.convert()
 
 
-def to_dynamic(saved_model: str) -> bytes:
+def to_dynamic(saved_model: str, signature: str = TRANSFORMED) -> bytes:
     """Weights int8; activations are float32 and quantized on the way into an op that computes in integers."""
-    converter = _converter(saved_model)
+    converter = _converter(saved_model, signature)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     return converter.convert()
 
 
-def to_int8(saved_model: str, representative: Representative, io_type: str = "uint8") -> bytes:
+def to_int8(
+    saved_model: str, representative: Representative, io_type: str = "uint8", signature: str = TRANSFORMED
+) -> bytes:
     """The full-integer TFLite model: int8 weights and activations.
 
     Args:
-      saved_model: Folder of a SavedModel with the signature `transformed`.
+      saved_model: Folder of a SavedModel.
       representative: Yields single examples, from which the ranges of the activations are taken.
       io_type: uint8, int8 or float32: what it takes for float inputs, and what it gives.
+      signature: What becomes the file.
     """
-    converter = _converter(saved_model)
+    converter = _converter(saved_model, signature)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = representative
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
@@ -73,8 +78,8 @@ def to_int4(float_model: bytes) -> bytes:
     return without_runtime_version(made)  # it leaves that of the float model
 
 
-def _converter(saved_model: str) -> tf.lite.TFLiteConverter:
-    return tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])
+def _converter(saved_model: str, signature: str) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[signature])
 
 
 @contextlib.contextmanager
@@ -109,6 +114,11 @@ def _select_ops(error: Exception) -> str:
 
 
 def _advice(error: Exception, inputs: Mapping[str, tf.TensorSpec]) -> str:
+    if _IN_TRANSFORM in str(error):
+        return (
+            "It is of preprocessing_fn: compute it otherwise there (comparisons instead of tft.bucketize), or set "
+            "quantizer.include_preprocessing to false, so that what calls the file computes the model's inputs"
+        )
     if _select_ops(error):
         return (
             "A file with TensorFlow's own op (Flex) cannot be run here, nor be compared: compute it otherwise in the "

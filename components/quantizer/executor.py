@@ -12,13 +12,12 @@ from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import path_utils
 
-from components.dataset import AnySplit
-from components.quantizer import convert, reading
+from components.quantizer import reading
 from components.quantizer.candidates import Attempt, Judge, Maker, chosen, climb
 from components.quantizer.compare import Truth
 from components.quantizer.measure import measure
 from components.quantizer.settings import QuantizerSettings
-from components.signatures import signature_names
+from components.signatures import TRANSFORMED, signature_names
 from lineage.outcome import InputError
 from lineage.records import FLOAT, SAVED_MODEL, Measurement, QuantizationRecord
 
@@ -39,7 +38,6 @@ class Executor(BaseExecutor):
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         settings = QuantizerSettings.model_validate_json(exec_properties["settings"])
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
-        _check_signature(saved_model)
         with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:
             data = reading.read(
                 input_dict,
@@ -47,17 +45,24 @@ class Executor(BaseExecutor):
                 label=exec_properties["label"],
                 weight=exec_properties.get("weight"),
                 slices=json.loads(exec_properties["slices"]),
-                class_names=settings.class_names,
+                settings=settings,
                 folder=Path(folder),
             )
+            _check_signature(saved_model, data.signature)
             maker = Maker(
-                saved_model=saved_model, inputs=data.inputs, train=data.train, settings=settings, about=data.about
+                saved_model=saved_model,
+                signature=data.signature,
+                inputs=data.inputs,
+                train=data.train,
+                settings=settings,
+                about=data.about,
+                optional=data.optional,
             )
             judge = Judge(float_model=maker.float_model, test=data.test, truth=data.truth, settings=settings)
             tried = climb(settings.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
             record = _record(tried, len(maker.float_model), data.truth, settings)
             if settings.measure:
-                record.measured = _measured(saved_model, maker.float_model, tried, data.test, Path(folder))
+                record.measured = _measured(saved_model, maker.float_model, tried, data, Path(folder))
         _write(output_dict, tried, record)
 
 
@@ -89,16 +94,17 @@ def _record(tried: list[Attempt], float_bytes: int, truth: Truth, settings: Quan
 
 
 def _measured(
-    saved_model: str, float_model: bytes, tried: list[Attempt], test: AnySplit, folder: Path
+    saved_model: str, float_model: bytes, tried: list[Attempt], data: reading.Data, folder: Path
 ) -> list[Measurement]:
     """Nothing where it fails, which says nothing against the files: they have answered the whole split."""
     files = {FLOAT: float_model} | {one.recipe: one.model for one in tried if one.model is not None}
     models = {name: folder / f"{name}.tflite" for name in files}
     for name, path in models.items():
         path.write_bytes(files[name])
-    rows = test.take(np.arange(min(_ROWS, len(test)))).features
+    taken = data.test.take(np.arange(min(_ROWS, len(data.test)))).features
+    rows = {name: column.numpy() for name, column in taken.items()}
     try:
-        return measure({**models, SAVED_MODEL: Path(saved_model)}, {name: c.numpy() for name, c in rows.items()})
+        return measure({**models, SAVED_MODEL: Path(saved_model)}, rows, data.signature)
     except RuntimeError as error:
         log.warning("Nothing was measured: %s", error)
         return []
@@ -115,11 +121,12 @@ def _write(output_dict: dict[str, list[Artifact]], tried: list[Attempt], record:
     Path(blessing.uri, "BLESSED" if record.blessed else "NOT_BLESSED").touch()
 
 
-def _check_signature(saved_model: str) -> None:
+def _check_signature(saved_model: str, signature: str) -> None:
     there = signature_names(saved_model)
-    if convert.SIGNATURE not in there:
+    if signature not in there:
+        takes = "what the model itself takes" if signature == TRANSFORMED else "raw features"
         raise InputError(
-            f"The model has no signature {convert.SIGNATURE!r}, which takes what the model itself takes, by name, and "
-            f"is what becomes a TFLite model; it has {', '.join(there)}. Export it in run_fn, or set quantizer.mode to "
-            "none to push the SavedModel alone."
+            f"The model has no signature {signature!r}, which takes {takes}, by name, and is what becomes a TFLite "
+            f"model; it has {', '.join(there)}. Export it in run_fn, or set quantizer.mode to none to push the "
+            "SavedModel alone."
         )

@@ -31,22 +31,24 @@ _CHILD = "components.quantizer.contender"
 _ROOT = Path(__file__).parents[2]
 
 
-def measure(models: Mapping[str, Path], rows: Mapping[str, NDArray[Any]]) -> list[Measurement]:
+def measure(models: Mapping[str, Path], rows: Mapping[str, NDArray[Any]], signature: str) -> list[Measurement]:
     """Latency of one example on one thread and on as many as there are cores, at most 4; and peak memory.
 
     Args:
-      models: By name, TFLite files and folders of SavedModels with the signature `transformed`.
+      models: By name, TFLite files and folders of SavedModels.
       rows: What these take, `[n, ...]` by name, in real units; at least one row.
+      signature: By which they are called.
 
     Raises:
       RuntimeError: one of them did not answer.
     """
     threads = sorted({1, min(len(os.sched_getaffinity(0)), _MOST_THREADS)})
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        np.savez(Path(folder, "rows.npz"), **dict[str, Any](rows))
+        rows_file = Path(folder, "rows.npz")
+        np.savez(rows_file, **dict[str, Any](rows))
         log = stack.enter_context(Path(folder, "log.txt").open("w+"))
         started = {
-            (name, number): stack.enter_context(_process(path, Path(folder, "rows.npz"), number, log))
+            (name, number): stack.enter_context(_process([str(path), str(rows_file), str(number), signature], log))
             for name, path in models.items()
             for number in threads
         }
@@ -119,11 +121,11 @@ def _kill(processes: "Iterable[subprocess.Popen[str]]") -> None:
 
 
 @contextlib.contextmanager
-def _process(path: Path, rows: Path, threads: int, log: IO[str]) -> "Iterator[subprocess.Popen[str]]":
+def _process(arguments: list[str], log: IO[str]) -> "Iterator[subprocess.Popen[str]]":
     """On the CPU: that is where a TFLite file runs, and the GPU's memory may be another's."""
     paths = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", _CHILD, str(path), str(rows), str(threads)],
+        [sys.executable, "-m", _CHILD, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=log,

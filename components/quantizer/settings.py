@@ -49,6 +49,10 @@ class QuantizerSettings(pydantic.BaseModel):
         description="Examples of the train split from which activation ranges are taken, stratified by label.",
     )
     seed: int = Field(default=0, description="Seeds the choice of the representative examples.")
+    include_preprocessing: bool = Field(
+        default=False,
+        description="Put preprocessing_fn into the file, which then takes the raw features; numbers only.",
+    )
     class_names: tuple[str, ...] = Field(
         default=(), description="What the classes are called, from the first; written into the file for the app."
     )

@@ -16,6 +16,7 @@ from components.quantizer.compare import Truth
 from components.quantizer.component import Quantizer
 from components.quantizer.describe import About
 from components.quantizer.settings import QuantizerSettings
+from components.signatures import TRANSFORMED
 from lineage.records import QuantizationRecord
 from tests.components import small_data
 from tests.components.small_data import LABEL, fixed
@@ -121,7 +122,7 @@ def tried(root: Path, built: keras.Model, *, task: str = "multiclass", **setting
     split = Split("test", {"x": tf.constant(points(1))}, tf.constant(labels))
     how, inputs = QuantizerSettings(**settings), {"x": tf.TensorSpec([None, 8], tf.float32, name="x")}
     about = About(task=task, label=LABEL)
-    maker = Maker(saved_model=saved_model, inputs=inputs, train=split, settings=how, about=about)
+    maker = Maker(saved_model=saved_model, signature=TRANSFORMED, inputs=inputs, train=split, settings=how, about=about)
     truth = Truth.of(split, task=task, label=LABEL)
     judge = Judge(float_model=maker.float_model, test=split, truth=truth, settings=how)
     return climb(how.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))

@@ -15,6 +15,7 @@ from keras import layers
 from components.quantizer import convert
 from components.quantizer.delegate import delegation
 from components.quantizer.measure import measure
+from components.signatures import TRANSFORMED
 from tests.components.quantizer.quantized import KEYS, Quantized, X, inputs, points, quantize
 from tests.components.small_data import LABEL
 
@@ -59,7 +60,16 @@ def test_memory_is_at_least_that_of_the_weights_and_less_where_these_are_smaller
 
 def test_a_tflite_file_is_measured_without_tensorflow(float_file: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", x=points(0)[:2])
-    child = ["-X", "importtime", "-m", "components.quantizer.contender", float_file, tmp_path / "rows.npz", "1"]
+    child = [
+        "-X",
+        "importtime",
+        "-m",
+        "components.quantizer.contender",
+        float_file,
+        tmp_path / "rows.npz",
+        "1",
+        TRANSFORMED,
+    ]
     done = subprocess.run(
         [sys.executable, *child], input="0.01\n", capture_output=True, text=True, cwd=_ROOT, check=True
     )
@@ -72,7 +82,7 @@ def test_a_tflite_file_is_measured_without_tensorflow(float_file: Path, tmp_path
 def test_a_file_that_does_not_run_is_an_error_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "no.tflite").write_bytes(b"no model")
     with pytest.raises(RuntimeError, match="did not answer"):
-        measure({"no": tmp_path / "no.tflite"}, {"x": points(0)[:2]})
+        measure({"no": tmp_path / "no.tflite"}, {"x": points(0)[:2]}, TRANSFORMED)
 
 
 def allocated(model: bytes, resolver: OpResolverType = OpResolverType.AUTO) -> Interpreter:
