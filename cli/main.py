@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import export, look, work
+from cli import export, look, predict, schedule, work
 from lineage.outcome import ExitCode, GateRefused, InputError
 from lineage.plain import plain
 
@@ -38,10 +38,14 @@ app.command()(work.run)
 app.command()(work.rerun)
 app.command()(work.worker)
 app.command()(work.check)
+app.command()(schedule.compile)
+for verb in (schedule.begin, schedule.node, schedule.end):
+    app.command(rich_help_panel="For schedulers")(verb)
 app.command()(look.runs)
 app.command()(look.show)
 app.command()(look.report)
 app.command()(export.tfjs)
+app.command()(predict.predict)
 
 
 def main() -> None:

@@ -66,7 +66,7 @@ class LineObserver(contextlib.AbstractContextManager["LineObserver"]):
 
     def node_kept(self, node: Node) -> None:
         """Says that it is not run again."""
-        self._print(f"{node.id} | {node.state} before the interruption")
+        self._print(f"{node.id} | {node.state} already")
 
     def detail(self, message: str, node_id: str) -> None:
         """A line that a running node logs, or, with no node id, somebody else."""
@@ -114,7 +114,7 @@ class TableObserver(contextlib.AbstractContextManager["TableObserver"]):
 
     def node_kept(self, node: Node) -> None:
         """Fills in the row of a node that is not run again."""
-        self._rows[node.id] = _Row(node.state, seconds=node.seconds, detail="before the interruption")
+        self._rows[node.id] = _Row(node.state, seconds=node.seconds, detail="already")
 
     def detail(self, message: str, node_id: str) -> None:
         """Shows the message beside the node, or above the table where it is of none."""

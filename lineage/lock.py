@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -11,8 +12,8 @@ from typing import IO, Self
 from lineage.outcome import InputError
 from lineage.store import make_run_folder, run_folder
 
-_ATTEMPTS = 20
-_PAUSE = 0.05  # seconds; a reader that asks whether the run is alive holds the lock for microseconds
+_SECONDS = 1.0  # a reader that asks whether the run is alive holds the lock for microseconds
+_PAUSE = 0.05
 
 
 class RunLock:
@@ -26,10 +27,8 @@ class RunLock:
     """
 
     def __init__(self, root: Path, run_id: str) -> None:
-        self._root = root
-        self._path = lock_path(run_folder(root, run_id))
-        self._run_id = run_id
-        self._file: IO[str] | None = None
+        self._root, self._run_id = root, run_id
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         """Takes the lock.
@@ -37,28 +36,34 @@ class RunLock:
         Raises:
           InputError: another process holds it, or the run's folder cannot be made.
         """
-        make_run_folder(self._root, self._run_id)
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(self._path.open("a+", encoding="utf-8"))
-            if not _acquire(file):
-                file.seek(0)
-                raise InputError(
-                    f"Run {self._run_id} is being run by another process (pid {file.read().strip() or 'unknown'}). "
-                    "Wait for its end, or stop that process and run again."
-                )
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            stack.pop_all()
-        self._file = file
+        folder = make_run_folder(self._root, self._run_id)
+        self._held.enter_context(_exclusive(lock_path(folder), f"Run {self._run_id}"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._held.close()
+
+
+@contextlib.contextmanager
+def node_locks(root: Path, run_id: str, node_ids: Iterable[str], seconds: float) -> Iterator[None]:
+    """Exclusive locks on nodes of a run, for runners that run each node in a process of its own.
+
+    Args:
+      root: The root folder.
+      run_id: A run that has begun.
+      node_ids: The nodes.
+      seconds: How long to wait for a process that runs one of them, and that is perhaps about to die.
+
+    Raises:
+      InputError: another process holds one.
+    """
+    with contextlib.ExitStack() as held:
+        for node_id in node_ids:
+            path = run_folder(root, run_id) / f"{node_id}.lock"
+            held.enter_context(_exclusive(path, f"Node {node_id} of run {run_id}", seconds))
+        yield
 
 
 def lock_path(folder: Path) -> Path:
@@ -80,11 +85,27 @@ def is_held(folder: Path) -> bool:
         return False
 
 
-def _acquire(file: IO[str]) -> bool:
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(_PAUSE)
+@contextlib.contextmanager
+def _exclusive(path: Path, what: str, seconds: float = _SECONDS) -> Iterator[None]:
+    with path.open("a+", encoding="utf-8") as file:
+        if not _acquire(file, seconds):
+            file.seek(0)
+            raise InputError(
+                f"{what} is being run by another process (pid {file.read().strip() or 'unknown'}). "
+                "Wait for its end, or stop that process and run again."
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _acquire(file: IO[str], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-    return False
+        if time.monotonic() > end:
+            return False
+        time.sleep(_PAUSE)

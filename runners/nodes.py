@@ -4,11 +4,12 @@ import dataclasses
 import functools
 import logging
 import time
+from collections.abc import Collection
 from multiprocessing.connection import wait
 from typing import Protocol
 
 from components import log_pipe
-from lineage.outcome import ExitCode, State
+from lineage.outcome import ExitCode, InputError
 from lineage.runs import Node
 from pipeline.compile import edges
 from pipeline.config import Config
@@ -34,16 +35,21 @@ class Observer(Protocol):
         """A node has ended, well or not."""
 
     def node_kept(self, node: Node) -> None:
-        """A node had ended well before the run was interrupted."""
+        """A node had ended well already."""
 
 
-def run_nodes(begun: verbs.Begun, config: Config, observer: Observer) -> Failure | None:
-    """Runs all nodes, or, when one has failed, waits for those that run and starts no more.
+def run_nodes(
+    begun: verbs.Begun, config: Config, observer: Observer, node_ids: Collection[str] | None = None
+) -> Failure | None:
+    """Runs nodes, all or those of these ids; when one has failed, waits for those that run and starts no more.
 
     Returns:
       The failure of the first node that failed.
+
+    Raises:
+      InputError: a node before these, in the graph, has not been run.
     """
-    work = _Work(begun, config, observer)
+    work = _Work(begun, config, observer, node_ids or begun.node_ids)
     try:
         while work.goes_on:
             work.start_ready()
@@ -62,18 +68,21 @@ class _Attempt:
 
 
 class _Work:
-    def __init__(self, begun: verbs.Begun, config: Config, observer: Observer):
+    def __init__(self, begun: verbs.Begun, config: Config, observer: Observer, node_ids: Collection[str]):
         self._begun, self._config, self._observer = begun, config, observer
         self._user_file = str(config.resolve(config.model))
-        observer.began(begun.node_ids)
-        self._waiting = {node_id: {up for up, down in edges(begun.ir) if down == node_id} for node_id in begun.node_ids}
+        observer.began([node_id for node_id in begun.node_ids if node_id in node_ids])
+        self._waiting = {node_id: {up for up, down in edges(begun.ir) if down == node_id} for node_id in node_ids}
         self._running: dict[str, _Attempt] = {}
         self.failure: Failure | None = None
         for node in begun.read().nodes:
-            if node.state in (State.COMPLETE, State.CACHED):
-                self._ended_well(node.id)
-                if node.id in begun.node_ids:
+            if node.state in verbs.DONE:
+                if node.id in self._waiting and node.id in begun.node_ids:
                     observer.node_kept(node)
+                self._ended_well(node.id)
+        missing = set().union(*self._waiting.values()) - set(self._waiting)
+        if missing:
+            raise InputError(f"{', '.join(sorted(missing))} must have run before {', '.join(self._waiting)} can.")
 
     @property
     def goes_on(self) -> bool:

@@ -30,7 +30,7 @@ def partial(base: Run, first: str, last: str | None) -> Partial:
     """
     known = [node.id for node in base.nodes]
     for node_id in filter(None, (first, last)):
-        _check_known(node_id, known)
+        check_known(node_id, known)
     executed = _reachable(first, base.edges)
     if last is not None:
         if last not in executed:
@@ -46,7 +46,8 @@ def partial(base: Run, first: str, last: str | None) -> Partial:
     return Partial(base.id, first, last)
 
 
-def _check_known(node_id: str, known: list[str]) -> None:
+def check_known(node_id: str, known: list[str]) -> None:
+    """Raises InputError, with the nearest name, where there is no such node."""
     if node_id not in known:
         nearest = difflib.get_close_matches(node_id, known, n=1, cutoff=0.4)
         hint = f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}."

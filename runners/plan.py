@@ -9,6 +9,7 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 from lineage.outcome import State
+from lineage.recording import LOCAL
 from lineage.recovery import interrupted_run
 from lineage.runs import Run, latest_run
 from lineage.store import RUN, claim_run_folder, create_store, run_folder
@@ -31,6 +32,7 @@ class Plan:
       continued: Whether it is a killed run.
       anew: Ids of nodes that are run even where the cache has what they would make.
       partial: Where only some nodes are run: which.
+      runner: Who launches the nodes.
     """
 
     config: Config
@@ -40,6 +42,7 @@ class Plan:
     continued: bool
     anew: frozenset[str]
     partial: Partial | None
+    runner: str = LOCAL
 
     @property
     def fingerprint(self) -> str:

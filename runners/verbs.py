@@ -23,7 +23,7 @@ from runners.gates import reasons_of_refusal
 from runners.partial import Partial
 from runners.plan import Plan
 
-_DONE = (State.COMPLETE, State.CACHED)
+DONE = (State.COMPLETE, State.CACHED)
 _COMPILED = "pipeline.pb"
 
 
@@ -68,6 +68,7 @@ def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
         inputs=plan.inputs,
         place=str(plan.config.folder),
         base=plan.partial.base if plan.partial else "",
+        runner=plan.runner,
     )
     recording.begin_run(store, plan.root, plan.run_id, new)
     if plan.partial:
@@ -98,7 +99,7 @@ def node(begun: Begun, node_id: str) -> Node:
         done = recorded(begun, node_id)
     if done.state is State.REFUSED:
         raise GateRefused("\n".join([f"{node_id} refused:", *reasons_of_refusal(done)]))
-    if done.state not in _DONE:
+    if done.state not in DONE:
         # The launcher only logs an input that it cannot resolve.
         raise RuntimeError(f"{node_id} could not be started: an input is missing")
     return done
@@ -107,7 +108,7 @@ def node(begun: Begun, node_id: str) -> Node:
 def done_before(begun: Begun, node_id: str) -> Node | None:
     """The node, if an execution of this run has ended well: a run that is continued does not run it again."""
     node = recorded(begun, node_id)
-    return node if node.state in _DONE else None
+    return node if node.state in DONE else None
 
 
 def end(begun: Begun, state: State, reason: str = "") -> None:

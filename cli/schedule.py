@@ -1,0 +1,90 @@
+"""Verbs for schedulers: `compile` a pipeline; `begin` a run, run each `node`, `end` it, in processes of their own."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
+from cli.outcome import print_outcome, report_of
+from cli.progress import watch
+from cli.quiet import quiet
+from cli.scratch import scratch
+from lineage.outcome import ExitCode, InputError, State
+from lineage.store import SCRATCH, run_folder
+from pipeline import checks
+from pipeline.config import load
+from pipeline.prepare import prepare
+
+Target = Literal["airflow"]
+CompiledFolder = Annotated[Path, typer.Argument(metavar="COMPILED", help="Folder that `slipway compile` wrote.")]
+ScheduledRun = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run: letters, digits, dots, dashes.")]
+Runner = Annotated[str, typer.Option("--runner", help="The scheduler's name, for the record.")]
+Nodes = Annotated[list[str], typer.Argument(metavar="NODE...", help="Ids of the nodes.")]
+
+_EXIT_CODES = {
+    State.COMPLETE: ExitCode.DONE,
+    State.FAILED: ExitCode.WORK_FAILED,
+    State.REFUSED: ExitCode.GATE_REFUSED,
+}
+
+
+def compile(  # noqa: A001 - the field's word for it
+    pipeline: PipelinePath,
+    to: Annotated[Target, typer.Option("--to", help="The scheduler.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")],
+    root: Root = DEFAULT_ROOT,
+    override: Overrides = None,
+) -> None:
+    """Write what a scheduler needs to run a pipeline, again and again."""
+    config = load(pipeline, tuple(override or ()))
+    prepare(config)
+    checks.check(config)
+    with quiet(Path(os.devnull)):
+        from runners import compiled  # TFX and TensorFlow take seconds to import, and write to the terminal
+
+        compiled.write(config, root.absolute(), output.absolute())
+    typer.echo(str(output))
+
+
+def begin(compiled: CompiledFolder, run: ScheduledRun, runner: Runner = "scheduler") -> None:
+    """Begin a run of a compiled pipeline, for a scheduler; repeated, it does nothing."""
+    with quiet(Path(os.devnull)):
+        from runners import scheduled
+        from runners.compiled import read
+
+        scheduled.begin(read(compiled.absolute()), run, runner)
+    typer.echo(f"Began {run}.")
+
+
+def node(run: ScheduledRun, nodes: Nodes, root: Root = DEFAULT_ROOT) -> None:
+    """Run nodes of a run that a scheduler has begun, unless they have run."""
+    folder = _begun_folder(root.absolute(), run)
+    with quiet(folder / "log.txt") as terminal, scratch(folder / SCRATCH / nodes[0]):
+        with watch(Console(file=terminal, soft_wrap=True)) as observer:
+            from runners import scheduled
+
+            failure = scheduled.node(root.absolute(), run, nodes, observer)
+        if failure:
+            print(failure.message, file=terminal)
+    raise typer.Exit(failure.exit_code if failure else 0)
+
+
+def end(run: ScheduledRun, root: Root = DEFAULT_ROOT) -> None:
+    """Record how a scheduled run ended, and write its report; the exit code is that of `slipway run`."""
+    folder = _begun_folder(root.absolute(), run)
+    with quiet(folder / "log.txt"):
+        from runners import scheduled
+
+        ended = scheduled.end(root.absolute(), run)
+    print_outcome(ended, report_of(ended), Console(soft_wrap=True))
+    raise typer.Exit(_EXIT_CODES[ended.state])
+
+
+def _begun_folder(root: Path, run: str) -> Path:
+    folder = run_folder(root, run)
+    if not (folder / "pipeline.pb").is_file():
+        raise InputError(f"No run {run} has begun under {root}. Start with `slipway begin`.")
+    return folder

@@ -1,0 +1,78 @@
+"""A pipeline compiled once, for schedulers: a folder with TFX's IR and what a run of it needs to know besides."""
+
+import dataclasses
+from pathlib import Path
+
+import pydantic
+from tfx.proto.orchestration import pipeline_pb2
+
+from components import user_code
+from lineage.outcome import InputError
+from pipeline.compile import compile_pipeline
+from pipeline.config import Config, loads
+from pipeline.fingerprint import code_fingerprint
+from runners.child import in_child
+
+_IR = "pipeline.pb"
+_ABOUT = "compiled.json"
+
+
+class _About(pydantic.BaseModel):
+    config: str
+    place: Path
+    root: Path
+    code: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """A compiled pipeline: `root` is the folder for artifacts, metadata and served models."""
+
+    config: Config
+    root: Path
+    ir: pipeline_pb2.Pipeline
+
+
+def write(config: Config, root: Path, folder: Path) -> Compiled:
+    """Compiles a checked config into a folder, which it makes; what lies there is replaced.
+
+    Raises:
+      InputError: the user's file cannot be imported, or the folder cannot be written to.
+    """
+    ir = in_child(lambda: compile_pipeline(config, root).SerializeToString(deterministic=True))
+    about = _About(config=config.to_yaml(), place=config.folder, root=root, code=_code(config))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in ((_IR, ir), (_ABOUT, about.model_dump_json(indent=1).encode())):
+            (folder / f"{name}.new").write_bytes(content)
+            (folder / f"{name}.new").rename(folder / name)
+    except OSError as error:
+        raise InputError(f"The compiled pipeline cannot be written to {folder}: {error.strerror}.") from error
+    return Compiled(config, root, pipeline_pb2.Pipeline.FromString(ir))
+
+
+def read(folder: Path) -> Compiled:
+    """What `write` wrote.
+
+    Raises:
+      InputError: there is none, or the user's code is another now than it was compiled for: the cache would take what
+        the old code has made.
+    """
+    try:
+        about = _About.model_validate_json((folder / _ABOUT).read_bytes())
+        ir = pipeline_pb2.Pipeline.FromString((folder / _IR).read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} is no compiled pipeline: there is no {error.filename}. Run `slipway compile`."
+        ) from None
+    config = loads(about.config, about.place)
+    if _code(config) != about.code:
+        raise InputError(
+            f"{config.resolve(config.model)} has changed since the pipeline was compiled to {folder}. "
+            "Run `slipway compile` again."
+        )
+    return Compiled(config, about.root, ir)
+
+
+def _code(config: Config) -> str:
+    return code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS)
