@@ -40,11 +40,7 @@ def export(
     """
     archive = keras.export.ExportArchive()
     archive.track(model)
-    prepare = _transform(transform, raw_spec, archive)
-
-    def transformed(features: Tensors) -> Tensors:
-        outputs = tf.cast(call(model, features, training=False), tf.float32)
-        return {"predictions": probabilities(model, outputs)}
+    prepare, transformed = _transform(transform, raw_spec, archive), _transformed(model)
 
     def from_raw(raw: Tensors) -> Tensors:
         decoded = decode(prepare(raw), spec)
@@ -63,6 +59,23 @@ def export(
         )
         archive.add_endpoint("transformed", transformed, input_signature=[inputs])
         archive.write_out(folder, verbose=False)
+
+
+def export_transformed(model: keras.Model, folder: str, inputs: dict[str, tf.TensorSpec]) -> None:
+    """Writes a SavedModel with the signature `transformed` alone, as `export` does."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    with custom_ops.composite():
+        archive.add_endpoint("transformed", _transformed(model), input_signature=[inputs])
+        archive.write_out(folder, verbose=False)
+
+
+def _transformed(model: keras.Model) -> Callable[[Tensors], Tensors]:
+    def transformed(features: Tensors) -> Tensors:
+        outputs = tf.cast(call(model, features, training=False), tf.float32)
+        return {"predictions": probabilities(model, outputs)}
+
+    return transformed
 
 
 def _transform(
