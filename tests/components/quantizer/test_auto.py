@@ -43,6 +43,19 @@ def test_auto_takes_the_next_mode_where_int8_is_refused_and_keeps_both_verdicts(
     assert record.bytes == len(quantized.tflite) == record.candidates[-1].bytes
 
 
+def test_int8_file_that_loses_one_rare_class_is_refused_for_it_where_the_whole_passes(tmp_path: Path) -> None:
+    """Class 2 shows in a channel of 1/1000 the range of the one that tells 0 from 1, and in one example of fifty."""
+    hidden, answers = layers.Dense(8, activation="relu", use_bias=False), layers.Dense(3, activation="softmax")
+    built = keras.Sequential([keras.Input([8]), hidden, answers])
+    hidden.set_weights([np.diag([1000.0, *[1.0] * 7])])
+    answers.set_weights([np.array([[0, 0.005, 0], [0, 0, 20.0], *[[0, 0, 0]] * 6]), np.array([1.0, 0, -36])])
+    [lenient] = tried(tmp_path / "lenient", built, max_drop=0.05, max_slice_drop=None)
+    assert lenient.blessed and lenient.found is not None and 0 < lenient.found.drop < 0.05
+    [refused] = tried(tmp_path / "strict", built, max_drop=0.05)
+    [reason] = refused.reasons
+    assert reason.startswith("accuracy on label:2 (") and " is worse by 1.0000" in reason
+
+
 def test_auto_that_is_refused_everywhere_is_not_blessed_and_has_the_reasons_of_each(tmp_path: Path) -> None:
     keras.utils.set_random_seed(0)
     built = keras.Sequential([keras.Input([8]), layers.Dense(256, activation="relu"), layers.Dense(1)])
