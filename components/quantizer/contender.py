@@ -2,9 +2,10 @@
 
   python -m components.quantizer.contender MODEL ROWS.npz THREADS SIGNATURE
 
-A MODEL that is a file is run by LiteRT, without TensorFlow; a folder is a SavedModel. It writes a line of JSON when it
-has answered once (`Ready`); then it reads a number of seconds, calls the model that long with one example after the
-other, and writes the seconds that each call took, until its input ends.
+A MODEL that is a file is run by LiteRT, without TensorFlow; a folder is a SavedModel. ROWS are as it takes them,
+quantized where it does. It writes a line of JSON when it has answered once (`Ready`); then it reads a number of
+seconds, calls the model that long with one example after the other, and writes the seconds that each call took, until
+its input ends.
 """
 
 import abc
@@ -21,7 +22,6 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from components.quantizer.delegate import Delegation, delegation
-from components.quantizer.interpreter import quantized
 
 Rows = dict[str, NDArray[Any]]
 
@@ -60,7 +60,7 @@ class Lite(Contender):
     def load(self) -> None:
         self._model = Interpreter(model_path=self._path, num_threads=self._threads)
         details = self._model.get_signature_runner(self._signature).get_input_details()
-        self._columns = {detail["index"]: quantized(self._rows[name], detail) for name, detail in details.items()}
+        self._columns = {detail["index"]: self._rows[name] for name, detail in details.items()}
         for tensor, column in self._columns.items():
             self._model.resize_tensor_input(tensor, [1, *column.shape[1:]])
         self._model.allocate_tensors()

@@ -18,44 +18,59 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from components.quantizer.contender import Ready
+from components.quantizer.interpreter import quantized
 from lineage.records import Latency, Measurement
 
 _ROUNDS = 8
-_SECONDS = 2.0  # that the rounds take together, where a call takes less than its share of one
+_SECONDS = 2.0  # that the rounds take together
 _MOST_THREADS = 4  # a phone has four fast cores
 _LIMIT = 300.0  # seconds after which what still runs has hung
 _CHILD = "components.quantizer.contender"
 _ROOT = Path(__file__).parents[2]
 
 
-def measure(models: Mapping[str, Path], rows: Mapping[str, NDArray[Any]], signature: str) -> list[Measurement]:
+def measure(
+    models: Mapping[str, Path], rows: Mapping[str, NDArray[Any]], signature: str, seconds: float = _SECONDS
+) -> list[Measurement]:
     """Latency of one example on one thread and on as many as there are cores, at most 4; and peak memory.
 
     Args:
       models: By name, TFLite files and folders of SavedModels.
       rows: What these take, `[n, ...]` by name, in real units; at least one row.
       signature: By which they are called.
+      seconds: That the calls take together, where each takes less than its share of a round; at most twice as many.
 
     Raises:
       RuntimeError: one of them did not answer.
     """
     threads = sorted({1, min(len(os.sched_getaffinity(0)), _MOST_THREADS)})
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        rows_file = Path(folder, "rows.npz")
-        np.savez(rows_file, **dict[str, Any](rows))
+        given = {name: _given(path, rows, signature, Path(folder, f"{name}.npz")) for name, path in models.items()}
         log = stack.enter_context(Path(folder, "log.txt").open("w+"))
         started = {
-            (name, number): stack.enter_context(_process([str(path), str(rows_file), str(number), signature], log))
+            (name, number): stack.enter_context(_process([str(path), str(given[name]), str(number), signature], log))
             for name, path in models.items()
             for number in threads
         }
         watch = threading.Timer(_LIMIT, _kill, [started.values()])
         stack.callback(watch.cancel)
         watch.start()
-        return _measured(models, {key: Contest(process, log) for key, process in started.items()}, threads)
+        contests = {key: Contest(process, log) for key, process in started.items()}
+        return _measured(models, contests, threads, seconds)
+
+
+def _given(path: Path, rows: Mapping[str, NDArray[Any]], signature: str, file: Path) -> Path:
+    """Writes the rows as the model holds them, so that what makes them so is not measured."""
+    held = dict[str, Any](rows)
+    if path.is_file():
+        details = Interpreter(model_path=str(path)).get_signature_runner(signature).get_input_details()
+        held = {name: quantized(rows[name], detail) for name, detail in details.items()}
+    np.savez(file, **held)
+    return file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,16 +98,19 @@ class Contest:
 
 
 def _measured(
-    models: Mapping[str, Path], contests: Mapping[tuple[str, int], Contest], threads: Sequence[int]
+    models: Mapping[str, Path],
+    contests: Mapping[tuple[str, int], Contest],
+    threads: Sequence[int],
+    seconds: float,
 ) -> list[Measurement]:
     ready = {key: Ready(**contest.answer()) for key, contest in contests.items()}
     times: dict[tuple[str, int], list[float]] = {key: [] for key in contests}
-    end = time.monotonic() + 2 * _SECONDS
+    end = time.monotonic() + 2 * seconds
     for number in range(_ROUNDS):
         if number and time.monotonic() > end:
             break
         for key, contest in contests.items():
-            times[key] += contest.run(_SECONDS / _ROUNDS / len(contests))
+            times[key] += contest.run(seconds / _ROUNDS / len(contests))
     return [
         Measurement(
             model=name,

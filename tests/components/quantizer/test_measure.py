@@ -79,10 +79,9 @@ def test_a_tflite_file_is_measured_without_tensorflow(float_file: Path, tmp_path
     assert not {"tensorflow", "keras", "tfx"} & imported
 
 
-def test_a_file_that_does_not_run_is_an_error_that_says_so(tmp_path: Path) -> None:
-    (tmp_path / "no.tflite").write_bytes(b"no model")
+def test_a_model_that_does_not_run_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="did not answer"):
-        measure({"no": tmp_path / "no.tflite"}, {"x": points(0)[:2]}, TRANSFORMED)
+        measure({"no": tmp_path / "absent"}, {"x": points(0)[:2]}, TRANSFORMED)
 
 
 def allocated(model: bytes, resolver: OpResolverType = OpResolverType.AUTO) -> Interpreter:
