@@ -12,8 +12,9 @@ from keras import layers
 
 import custom_ops
 from components.quantizer import convert, graph
+from components.quantizer.int4 import with_int4_kernels
 from components.quantizer.interpreter import TFLite
-from components.quantizer.qat.layers import FakeQuant
+from components.quantizer.qat.layers import FakeQuant, RoundedKernel
 from components.quantizer.qat.rebuild import Rounding, bake, calibrate, fold, rebuild
 from components.quantizer.representative import Representative
 from components.trainer.export import export_transformed
@@ -97,6 +98,17 @@ def test_file_computes_in_integers_what_was_trained(
     made = int8(tmp_path, plain, shown(), io_type)
     assert graph.float_ops(graph.read(made)) == [] == graph.not_merged(graph.read(made))
     assert (np.float32 in dtypes(made)) == (io_type == "float32")
+    file, expected = TFLite(made).predict({"image": IMAGES}), answers(trained)
+    assert steps_apart(trained, file, expected) <= 4
+    np.testing.assert_array_equal(np.argmax(file, axis=1), np.argmax(expected, axis=1))
+
+
+def test_file_of_kernels_rounded_to_4_bits_has_them_packed_and_computes_what_was_trained(tmp_path: Path) -> None:
+    trained, plain = rounding(with_statistics(network()), 4)
+    unpacked = int8(tmp_path, plain, shown())
+    made = with_int4_kernels(unpacked)
+    kernels = sum(np.prod(layer.get_weights()[0].shape) for layer in trained.layers if isinstance(layer, RoundedKernel))
+    assert len(unpacked) - len(made) == pytest.approx(kernels / 2, rel=0.05), "half a byte a weight"
     file, expected = TFLite(made).predict({"image": IMAGES}), answers(trained)
     assert steps_apart(trained, file, expected) <= 4
     np.testing.assert_array_equal(np.argmax(file, axis=1), np.argmax(expected, axis=1))
