@@ -54,8 +54,12 @@ def without_runtime_version(model: bytes) -> bytes:
 
 
 def unpack(model: bytes) -> Any:
-    """The file as objects of LiteRT's schema."""
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    """The file as objects of LiteRT's schema; buffers behind the flatbuffer, where large ones may lie, are in them."""
+    unpacked = schema.ModelT.InitFromObj(schema.Model.GetRootAs(model, 0))
+    for buffer in unpacked.buffers:
+        if buffer.offset > 1:  # 0 and 1 say nothing
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+    return unpacked
 
 
 def pack(unpacked: Any) -> bytes:

@@ -66,6 +66,18 @@ def test_mode_makes_a_smaller_file_that_answers_near_the_float_model_and_the_sam
     assert make(recipe, saved_model, float_model) == made
 
 
+def test_large_int4_weights_are_kept(tmp_path: Path) -> None:
+    """From 256 KiB of them ai-edge-quantizer puts them behind the flatbuffer; here are 640,000 of half a byte."""
+    keras.utils.set_random_seed(0)
+    built = keras.Sequential([keras.Input([800]), layers.Dense(800, activation="relu"), layers.Dense(1)])
+    given = small_data.model(tmp_path, built, fixed("x", "FLOAT", 800))
+    floats = convert.to_float(str(Path(given.uri, "Format-Serving")))
+    int4 = convert.to_int4(floats)
+    assert 320_000 < len(int4) < 340_000
+    x = {"x": np.random.default_rng(0).normal(size=(100, 800)).astype(np.float32)}
+    assert np.corrcoef(TFLite(int4).predict(x)[:, 0], TFLite(floats).predict(x)[:, 0])[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("io_type", ["uint8", "int8", "float32"])
 def test_int8_model_takes_and_gives_what_io_says_and_is_integer_between(
     io_type: str, saved_model: str, float_model: bytes
