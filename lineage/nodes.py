@@ -53,7 +53,7 @@ class NodeReader:
     ) -> None:
         self._state = state
         self._started = run.create_time_since_epoch
-        self._attempt = max(self._started, run.custom_properties[Key.RESUMED].int_value)
+        self._attempt = max(self._started, run.custom_properties[Key.RESUMED].double_value)
         self._executions = executions
         self._outputs = _outputs(store, [execution.id for execution in self._executions.values()])
 

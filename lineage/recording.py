@@ -29,8 +29,9 @@ class Key(enum.StrEnum):
     PLACE = "place"  # the folder of pipeline.yaml
     BASE = "base"  # id of the run from which the nodes before a rerun's first one are taken; absent otherwise
     RUNNER = "runner"
-    RESUMED = "resumed"  # ms since the epoch; absent unless the run was continued after an interruption
-    FINISHED = "finished"  # ms since the epoch
+    # ms since the epoch, as doubles, since ML Metadata keeps integers of 32 bits in PostgreSQL
+    RESUMED = "resumed"  # absent unless the run was continued after an interruption
+    FINISHED = "finished"
 
 
 LOCAL = "local"  # the runner that lives as long as the run, and holds its lock
@@ -119,7 +120,7 @@ def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> 
     context = store.get_context_by_type_and_name(RUN, run_id)
     context.custom_properties[Key.STATE].string_value = state
     context.custom_properties[Key.REASON].string_value = plain(reason)
-    context.custom_properties[Key.FINISHED].int_value = _now()
+    context.custom_properties[Key.FINISHED].double_value = _now()
     store.put_contexts([context])
 
 
@@ -131,7 +132,7 @@ def _resume(store: MetadataStore, context: mlmd.Context, fingerprint: str) -> No
         raise InputError(
             f"Run {context.name} was begun by another process meanwhile, with other data, code or settings. Run again."
         )
-    context.custom_properties[Key.RESUMED].int_value = _now()
+    context.custom_properties[Key.RESUMED].double_value = _now()
     context.custom_properties[Key.REASON].string_value = ""
     store.put_contexts([context])
 

@@ -135,7 +135,7 @@ def read_run(store: MetadataStore, root: Path, context: mlmd.Context, node_ids: 
         pipeline=stored[Key.PIPELINE].string_value,
         state=state,
         started=_time(context.create_time_since_epoch),
-        finished=_time(stored[Key.FINISHED].int_value) if Key.FINISHED in stored else None,
+        finished=_time(stored[Key.FINISHED].double_value) if Key.FINISHED in stored else None,
         reason=stored[Key.REASON].string_value or _interruption(state, nodes),
         fingerprint=stored[Key.FINGERPRINT].string_value,
         config=stored[Key.CONFIG].string_value,

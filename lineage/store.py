@@ -2,14 +2,15 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 from ml_metadata.metadata_store import MetadataStore
-from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from lineage.connection import Metadata, choose, connection, database, describe, metadata_of
 from lineage.outcome import InputError
 
 # The context types under which TFX files every execution.
@@ -21,10 +22,7 @@ NODE = "node"
 # Temporary files of a run, in its folder.
 SCRATCH = "tmp"
 
-
-def database(root: Path) -> Path:
-    """The SQLite file of the store."""
-    return root / "metadata.sqlite"
+_SECONDS = 10.0  # that one waits for a database which another program holds
 
 
 def run_folder(root: Path, run_id: str) -> Path:
@@ -70,9 +68,11 @@ def open_store(root: Path) -> MetadataStore:
     """Opens the store that runs under `root` have written.
 
     Raises:
-      InputError: nothing has run under `root`, or its `metadata.sqlite` cannot be read or is no ML Metadata store.
+      InputError: nothing has run under `root`, or its store cannot be read or is none.
     """
     path = database(root)
+    if metadata_of(root).postgresql:
+        return _connect(root)
     with _usable(root):
         exists = path.exists()
         if exists:
@@ -84,25 +84,34 @@ def open_store(root: Path) -> MetadataStore:
         )
     if not _is_store(path):
         raise InputError(f"{path} is not an ML Metadata store. Move it away, or choose another folder with --root.")
-    return _connect(path, mlmd.SqliteMetadataSourceConfig.READWRITE)
+    return _connect(root)
 
 
-def create_store(root: Path) -> MetadataStore:
+def create_store(root: Path, metadata: Metadata | None = None) -> MetadataStore:
     """Opens the store under `root`, first creating the folder and the schema where they are missing.
 
+    Args:
+      root: The root folder.
+      metadata: Where the store is to be; None for where it is, or is by default.
+
     Raises:
-      InputError: the folder cannot be made or written to, or has a `metadata.sqlite` that is no ML Metadata store.
+      InputError: the folder cannot be made or written to, or its store is elsewhere, or is none, or not reached.
     """
     path = database(root)
     with _usable(root):
         root.mkdir(parents=True, exist_ok=True)
         _require(root, os.W_OK | os.X_OK)  # SQLite writes its journal beside the database
+        if metadata is not None:
+            choose(root, metadata)
         exists = path.exists() and path.stat().st_size > 0
         if exists:
             _require(path, os.R_OK | os.W_OK)
     if exists:
         return open_store(root)
-    return _connect(path, mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE)
+    # Two that make the tables of an empty database at once would meet each other's.
+    with (root / "metadata.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _connect(root)
 
 
 @contextlib.contextmanager
@@ -125,18 +134,32 @@ def _require(path: Path, mode: int) -> None:
 
 
 def _is_store(path: Path) -> bool:
-    """Asks SQLite itself: ML Metadata would write its tables into any database it is given."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    """Asks SQLite itself: ML Metadata would write its tables into any database it is given.
+
+    Raises:
+      InputError: another program holds the database.
+    """
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_SECONDS)
     try:
         return bool(connection.execute("SELECT name FROM sqlite_master WHERE name = 'MLMDEnv'").fetchall())
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            return False
+        raise InputError(
+            f"{path} is locked by another program for more than {_SECONDS:g} s. Let it end, and run this again."
+        ) from None
     except sqlite3.DatabaseError:
         return False
     finally:
         connection.close()
 
 
-def _connect(path: Path, mode: int) -> MetadataStore:
-    config = mlmd.ConnectionConfig()
-    config.sqlite.filename_uri = str(path)
-    config.sqlite.connection_mode = mode
-    return MetadataStore(config)
+def _connect(root: Path) -> MetadataStore:
+    config = connection(root)
+    try:
+        return MetadataStore(config)
+    except RuntimeError as error:  # of a server, ML Metadata says why only on standard error
+        raise InputError(
+            f"{describe(root)} cannot be opened. See that the server runs and is reached from here, and that database, "
+            "user and password are right."
+        ) from error

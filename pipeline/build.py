@@ -8,7 +8,6 @@ from tfx.components import ExampleValidator, SchemaGen, Transform
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
-from tfx.orchestration import metadata
 from tfx.orchestration.pipeline import Pipeline
 from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
@@ -26,7 +25,7 @@ from components.schema_importer.component import SchemaImporter
 from components.trainer.component import Trainer
 from components.trainer.latest_blessed import LatestBlessedStrategy
 from components.trainer.settings import LATEST_BLESSED, TrainerSettings
-from lineage.store import database, pipeline_root
+from lineage.store import pipeline_root
 from pipeline.config import Config
 from pipeline.fingerprint import code_fingerprint, warm_start_fingerprint
 from pipeline.ingest import example_gen
@@ -67,7 +66,6 @@ def build(config: Config, root: Path) -> Pipeline:
         pipeline_name=config.name,
         pipeline_root=str(pipeline_root(root, config.name)),
         components=[*nodes, *_model_nodes(config, root, examples, schema, gate, transform)],
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(database(root))),
         enable_cache=True,
         beam_pipeline_args=_beam_args(config),
     )

@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from components.quantizer.settings import QuantizerSettings
 from components.trainer.settings import TrainerSettings
+from lineage.connection import Metadata
 from lineage.outcome import InputError
 from pipeline.data import Data
 from pipeline.nodes import Nodes
@@ -95,6 +96,7 @@ class Config(Section):
     serving: Serving = Serving()
     beam: Beam = Beam()
     nodes: Nodes = Nodes()
+    metadata: Metadata = Metadata()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
 
     @pydantic.model_validator(mode="after")

@@ -19,10 +19,10 @@ _PACKAGES = ("slipway", "tensorflow", "keras", "tfx", "tensorflow-transform", "t
 def run_inputs(config: Config) -> dict[str, Any]:
     """All that the result of a run depends on: the config, and as SHA-256 (hex) user source, schema and input files.
 
-    Not the limits of nodes: a run that hit one is continued under another.
+    Not the limits of nodes, for a run that hit one is continued under another, nor where runs are recorded.
     """
     return {
-        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes"}),
+        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "metadata"}),
         "code": code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS),
         "schema": curated.fingerprint(str(config.resolve(config.schema_file))) if config.schema_file else "",
         "weights": warm_start_fingerprint(config) or "",

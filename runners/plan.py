@@ -57,7 +57,7 @@ class Plan:
 
 def up_to_date(config: Config, root: Path) -> Run | None:
     """The pipeline's latest run, where it is complete, its outputs are there, and it would do the same again."""
-    store = create_store(root)
+    store = create_store(root, config.metadata)
     run = latest_run(store, root, config.name)
     if run is None or run.state is not State.COMPLETE or run.fingerprint != run_fingerprint(run_inputs(config)):
         return None
@@ -73,7 +73,7 @@ def plan(config: Config, root: Path, *, force: bool = False, partial: Partial | 
       force: Whether nothing is taken from the cache; otherwise that is only what has vanished from the folder.
       partial: Which nodes are run; None for all. These are never taken from the cache.
     """
-    store = create_store(root)
+    store = create_store(root, config.metadata)
     inputs = run_inputs(config)
     if partial:
         inputs["partial"] = dataclasses.asdict(partial)

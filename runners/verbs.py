@@ -14,6 +14,7 @@ from tfx.orchestration.portable.launcher import Launcher
 from tfx.proto.orchestration import pipeline_pb2
 
 from lineage import recording, recovery
+from lineage.connection import connection
 from lineage.outcome import GateRefused, InputError, State
 from lineage.recording import NewRun
 from lineage.runs import Node, Run, find_run
@@ -54,7 +55,7 @@ def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
     Raises:
       InputError: the nodes that are not run cannot be taken from the base run.
     """
-    store = create_store(plan.root)
+    store = create_store(plan.root, plan.config.metadata)
     for stale in recovery.stale_runs(store, plan.root, plan.config.name):
         if stale.id != plan.run_id:
             recovery.abandon(store, plan.root, stale)
@@ -76,7 +77,7 @@ def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
     for node_id in plan.anew & set(node_ids(ir)):
         _options(ir, node_id).caching_options.enable_cache = False
     if plan.partial:
-        _take_from_base(ir, plan.partial)
+        _take_from_base(plan.root, ir, plan.partial)
     (plan.folder / _COMPILED).write_bytes(ir.SerializeToString(deterministic=True))
     return Begun(plan.root, plan.run_id, ir, store)
 
@@ -135,10 +136,10 @@ def _mark(ir: pipeline_pb2.Pipeline, partial: Partial) -> None:
         raise InputError(f"The pipeline has other nodes now than run {partial.base} had: {error}") from error
 
 
-def _take_from_base(ir: pipeline_pb2.Pipeline, partial: Partial) -> None:
+def _take_from_base(root: Path, ir: pipeline_pb2.Pipeline, partial: Partial) -> None:
     """Records the outputs of the nodes that are not run as if this run had found them in the cache."""
     try:
-        with _connection(ir) as handle:
+        with _handle(root) as handle:
             partial_run_utils.snapshot(handle, ir)
     except LookupError as error:
         raise InputError(f"Run {partial.base} lacks what this one needs: {error}") from error
@@ -148,10 +149,9 @@ def _options(ir: pipeline_pb2.Pipeline, node_id: str) -> Any:
     return next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id).execution_options
 
 
-def _connection(ir: pipeline_pb2.Pipeline) -> Any:
-    """A handle of TFX's on the store."""
-    connection = runner_utils.extract_local_deployment_config(ir).metadata_connection_config
-    return metadata.Metadata(getattr(connection, connection.WhichOneof("connection_config")))
+def _handle(root: Path) -> Any:
+    """TFX's on the store. The compiled pipeline knows none: files are copied, and a server's has a password."""
+    return metadata.Metadata(connection(root))
 
 
 def _launch(begun: Begun, node_id: str) -> None:
@@ -159,7 +159,7 @@ def _launch(begun: Begun, node_id: str) -> None:
     [pipeline_node] = [n.pipeline_node for n in begun.ir.nodes if n.pipeline_node.node_info.id == node_id]
     Launcher(
         pipeline_node=pipeline_node,
-        mlmd_connection=_connection(begun.ir),
+        mlmd_connection=_handle(begun.root),
         pipeline_info=begun.ir.pipeline_info,
         pipeline_runtime_spec=begun.ir.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, node_id),

@@ -109,7 +109,7 @@ def test_the_time_between_two_attempts_is_nobodys_work(store: MetadataStore, roo
     execution.last_known_state = mlmd.Execution.COMPLETE
     store.put_executions([execution])
     [execution] = store.get_executions_by_id([execution_id])
-    resumed = store.get_context_by_type_and_name("pipeline_run", "r1").custom_properties["resumed"].int_value
+    resumed = store.get_context_by_type_and_name("pipeline_run", "r1").custom_properties["resumed"].double_value
     assert resumed - execution.create_time_since_epoch >= 50
     expected = (execution.last_update_time_since_epoch - resumed) / 1000
     assert find_run(store, root, "r1").nodes[0].seconds == pytest.approx(expected)

@@ -11,9 +11,10 @@ from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable.launcher import Launcher
 from tfx.orchestration.portable.runtime_parameter_utils import substitute_runtime_parameter
 
+from lineage.connection import database
 from lineage.lock import RunLock
 from lineage.recording import NewRun, begin_run
-from lineage.store import create_store, database, pipeline_root
+from lineage.store import create_store, pipeline_root
 
 PIPELINE = "two_nodes"
 HALF_WRITTEN = "half written"

@@ -14,13 +14,12 @@ from pathlib import Path
 import tfx.v1 as tfx
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.dsl.compiler.compiler import Compiler
-from tfx.orchestration import metadata
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types.standard_artifacts import Examples, Model
 
 from lineage.lock import RunLock
 from lineage.runs import Node, Run, find_run
-from lineage.store import create_store, database, open_store, pipeline_root
+from lineage.store import create_store, open_store, pipeline_root
 from pipeline.config import loads
 from runners import local
 from runners.partial import partial
@@ -97,7 +96,6 @@ def compiled(root: Path, folder: Path) -> pipeline_pb2.Pipeline:
         tfx.dsl.Pipeline(
             "small",
             str(pipeline_root(root, "small")),
-            metadata_connection_config=metadata.sqlite_metadata_connection_config(str(database(root))),
             components=[make, *branches, train],
             enable_cache=True,
         )
