@@ -40,6 +40,7 @@ bench: setup  ## paired comparisons with what they stand beside: medians and rat
 	$(BIN)/python -m benchmarks.example_gen
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.custom_ops
+	$(BIN)/python -m benchmarks.quantizer
 
 sanitize: setup  ## the custom ops' tests on a build that looks for reads and writes out of bounds
 	@.make/sanitize.sh

@@ -72,30 +72,30 @@ def read(
     raw_examples = input_dict.get("raw_examples") or examples
     spec = dataset.with_image_sizes(dataset.model_spec(schema, transform), examples)
     raw_spec = dataset.raw_spec(schema)
-    train_rows, test_rows = _Rows(examples, spec), _Rows(examples, spec)
-    inside = settings.include_preprocessing and transform is not None
+    inside = transform is not None and settings.include_preprocessing
     if inside:
         train_rows = test_rows = _untransformed(raw_examples, schema, transform, spec, label, weight)
-    elif slices:
+    else:
+        train_rows = test_rows = _Rows(examples, spec)
+    if slices and not inside:
         test_rows = _Rows(raw_examples, spec, _transforming(transform, raw_spec) if transform else None)
     cache = dataset.Cache(folder, dataset.available_memory() // _SHARE)
     train = train_rows.read("train", label, weight, cache)
     test = test_rows.read(_TEST, label, weight, cache)
     outside = transform is not None and not inside
-    about = About(
-        task=task,
-        label=label,
-        class_names=settings.class_names or _class_names(task, label, raw_examples),
-        preprocessing="inside" if inside else "outside" if outside else "none",
-        raw_features=_features(raw_spec, label, weight) if outside else (),
-    )
     return Data(
         signature=SERVING_DEFAULT if inside else TRANSFORMED,
         inputs=dataset.input_specs(train_rows.spec, label, weight),
         train=train,
         test=test,
         truth=Truth.of(test, task=task, label=label, slices=by_columns(raw_examples, _TEST, slices, raw_spec)),
-        about=about,
+        about=About(
+            task=task,
+            label=label,
+            class_names=settings.class_names or _class_names(task, label, raw_examples),
+            preprocessing="inside" if inside else "outside" if outside else "none",
+            raw_features=_features(raw_spec, label, weight) if outside else (),
+        ),
         optional=raw.optional(train_rows.spec) if inside else (),
     )
 
