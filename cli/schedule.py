@@ -17,8 +17,9 @@ from lineage.store import SCRATCH, run_folder
 from pipeline import checks
 from pipeline.config import load
 from pipeline.prepare import prepare
+from runners.kubeflow import check as kubeflow_checks
 
-Target = Literal["airflow"]
+Target = Literal["airflow", "kubeflow"]
 CompiledFolder = Annotated[Path, typer.Argument(metavar="COMPILED", help="Folder that `slipway compile` wrote.")]
 ScheduledRun = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run: letters, digits, dots, dashes.")]
 Runner = Annotated[str, typer.Option("--runner", help="The scheduler's name, for the record.")]
@@ -42,10 +43,18 @@ def compile(  # noqa: A001 - the field's word for it
     config = load(pipeline, tuple(override or ()))
     prepare(config)
     checks.check(config)
+    if to == "kubeflow":
+        kubeflow_checks.check(config, root.absolute())
     with quiet(Path(os.devnull)):
-        from runners import compiled  # TFX and TensorFlow take seconds to import, and write to the terminal
+        # TFX and TensorFlow take seconds to import, and write to the terminal
+        if to == "kubeflow":
+            from runners.kubeflow import write as kubeflow
 
-        compiled.write(config, root.absolute(), output.absolute())
+            kubeflow.write(config, root.absolute(), output.absolute())
+        else:
+            from runners import compiled
+
+            compiled.write(config, root.absolute(), output.absolute())
     typer.echo(str(output))
 
 

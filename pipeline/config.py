@@ -18,6 +18,7 @@ from components.trainer.settings import TrainerSettings
 from lineage.connection import Metadata
 from lineage.outcome import InputError
 from pipeline.data import Data
+from pipeline.kubeflow import Kubeflow
 from pipeline.nodes import Nodes
 from pipeline.section import Section
 
@@ -96,6 +97,7 @@ class Config(Section):
     serving: Serving = Serving()
     beam: Beam = Beam()
     nodes: Nodes = Nodes()
+    kubeflow: Kubeflow = Kubeflow()
     metadata: Metadata = Metadata()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")
 

@@ -19,15 +19,22 @@ _PACKAGES = ("slipway", "tensorflow", "keras", "tfx", "tensorflow-transform", "t
 def run_inputs(config: Config) -> dict[str, Any]:
     """All that the result of a run depends on: the config, and as SHA-256 (hex) user source, schema and input files.
 
-    Not the limits of nodes, for a run that hit one is continued under another, nor where runs are recorded.
+    Not the limits of nodes, for a run that hit one is continued under another, nor where it runs and is recorded.
     """
     return {
-        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "metadata"}),
+        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "metadata", "kubeflow"}),
+        **code_inputs(config),
+        "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }
+
+
+def code_inputs(config: Config) -> dict[str, str]:
+    """SHA-256 (hex) of what goes with the code: user source, schema and first weights; empty where there is none."""
+    return {
         "code": code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS),
         "schema": curated.fingerprint(str(config.resolve(config.schema_file))) if config.schema_file else "",
         "weights": warm_start_fingerprint(config) or "",
-        "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 
 

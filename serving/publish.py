@@ -90,6 +90,15 @@ def publish(*, files: ModelFiles, destination: Path, keep: int) -> Version:
         return version
 
 
+def made_of(version: Path) -> Source | None:
+    """What the version was made of; None for a version that something else put there."""
+    path = version / PUSH_RECORD
+    try:
+        return Source(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 @contextlib.contextmanager
 def _locked(destination: Path) -> Iterator[Path]:
     """Holds the lock of `destination` and yields an empty working folder; the kernel frees a killed process's lock.
@@ -116,7 +125,7 @@ def _find_repeated(destination: Path, source: Source) -> Version | None:
     """The newest version, if it was made of `source`; an older one would not be what is served after this push."""
     versions = find_versions(destination)
     newest = max(versions, default=None)
-    if newest is None or _read_source(versions[newest]) != source:
+    if newest is None or made_of(versions[newest]) != source:
         return None
     return Version(newest, versions[newest], is_new=False)
 
@@ -155,15 +164,6 @@ def _prune(destination: Path, keep: int, work: Path) -> None:
     """Moves the oldest versions out of sight first, so that a reader meets a version whole or not at all."""
     for number, folder in list(find_versions(destination).items())[:-keep]:
         folder.rename(work / str(number))
-
-
-def _read_source(version: Path) -> Source | None:
-    """What the version was made of; None for a version that something else put there."""
-    path = version / PUSH_RECORD
-    try:
-        return Source(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _digest(files: ModelFiles) -> str:

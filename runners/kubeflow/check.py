@@ -1,0 +1,85 @@
+"""What a config lacks to run on Kubeflow; nothing is compiled before this has passed."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+from lineage.outcome import InputError
+from pipeline.config import Config
+from pipeline.nodes import NODE_IDS
+
+_MOUNTED_BY_VERTEX = "/gcs"
+
+
+def check(config: Config, root: Path) -> None:
+    """Image, storage and files are such that a task in a pod finds all it needs, and leaves what lasts.
+
+    Raises:
+      InputError: naming the field, and what to set it to.
+    """
+    if not config.kubeflow.image:
+        raise InputError(
+            "kubeflow.image is missing: the tasks run in an image with Slipway and the pipeline's files. Set it to the "
+            "name and tag under which you push it, such as registry.example.com/digits:1; the Dockerfile that is "
+            "written says how to build it."
+        )
+    if config.kubeflow.dialect == "vertex":
+        _check_vertex(config)
+    _check_destination(config, root)
+    _check_files(config)
+
+
+def _check_vertex(config: Config) -> None:
+    given = config.kubeflow
+    if not (given.pipeline_root or "").startswith("gs://"):
+        raise InputError(
+            f"kubeflow.pipeline_root: got {given.pipeline_root}, expected a folder in Cloud Storage, where Vertex AI "
+            "keeps artifacts, such as gs://bucket/digits."
+        )
+    if given.volumes:
+        raise InputError("kubeflow.volumes: Vertex AI has none. Use buckets, which its tasks see below /gcs/.")
+    selecting = [node_id for node_id in NODE_IDS if config.nodes.of(node_id).node_selector]
+    if selecting:
+        raise InputError(
+            f"nodes.{selecting[0]}.node_selector: Vertex AI chooses machines itself, by cpus, memory and gpus."
+        )
+
+
+def _check_destination(config: Config, root: Path) -> None:
+    destination = config.destination(root)
+    if not _lasts(destination, config):
+        raise InputError(
+            f"serving.destination is {destination}, which a pod loses when it ends. Give an absolute path "
+            f"{_where(config)}."
+        )
+
+
+def _check_files(config: Config) -> None:
+    files = {
+        "data.path": config.data.path,
+        "model": config.model,
+        "schema": config.schema_file,
+        "trainer.warm_start": config.trainer.warm_start_path,
+    }
+    for key, file in files.items():
+        path = Path(os.path.normpath(config.resolve(file or ".")))
+        if not path.is_relative_to(config.folder) and not _lasts(path, config):
+            raise InputError(
+                f"{key} is {path}, which no task finds: the image has only what is below {config.folder}. Move it "
+                f"there, or give an absolute path {_where(config)}."
+            )
+
+
+def _lasts(path: Path, config: Config) -> bool:
+    """Whether tasks see the same there as everybody."""
+    return any(PurePosixPath(path).is_relative_to(folder) for folder in _mounted(config))
+
+
+def _mounted(config: Config) -> list[str]:
+    return [_MOUNTED_BY_VERTEX] if config.kubeflow.dialect == "vertex" else [*config.kubeflow.volumes]
+
+
+def _where(config: Config) -> str:
+    if config.kubeflow.dialect == "vertex":
+        return "below /gcs/, such as /gcs/bucket/folder"
+    folders = ", ".join(config.kubeflow.volumes) or "of which there is none yet, such as {/data: my-claim}"
+    return f"below one of kubeflow.volumes ({folders})"
