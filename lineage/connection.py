@@ -79,12 +79,10 @@ def connection(root: Path) -> mlmd.ConnectionConfig:
     Raises:
       InputError: the password is not where it is to be.
     """
-    config = mlmd.ConnectionConfig()
     server = metadata_of(root).postgresql
     if server is None:
-        config.sqlite.filename_uri = str(database(root))
-        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        return config
+        return sqlite(database(root))
+    config = mlmd.ConnectionConfig()
     config.postgresql.host = _quoted(server.host)
     config.postgresql.port = str(server.port)
     config.postgresql.dbname = _quoted(server.database)
@@ -92,6 +90,14 @@ def connection(root: Path) -> mlmd.ConnectionConfig:
     config.postgresql.password = _quoted(_password(server))
     config.postgresql.skip_db_creation = True
     config.postgresql.ssloption.sslmode = server.sslmode
+    return config
+
+
+def sqlite(path: Path) -> mlmd.ConnectionConfig:
+    """Of a SQLite file, which is made where it is not there."""
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = str(path)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
     return config
 
 

@@ -16,6 +16,10 @@ _SECONDS = 1.0  # a reader that asks whether the run is alive holds the lock for
 _PAUSE = 0.05
 
 
+class BusyError(InputError):
+    """Another process is at it."""
+
+
 class RunLock:
     """Exclusive lock on ROOT/runs/<run id>/lock, held from `with` until its end or the death of the process.
 
@@ -57,7 +61,7 @@ def node_locks(root: Path, run_id: str, node_ids: Iterable[str], seconds: float)
       seconds: How long to wait for a process that runs one of them, and that is perhaps about to die.
 
     Raises:
-      InputError: another process holds one.
+      BusyError: another process holds one.
     """
     with contextlib.ExitStack() as held:
         for node_id in node_ids:
@@ -90,7 +94,7 @@ def _exclusive(path: Path, what: str, seconds: float = _SECONDS) -> Iterator[Non
     with path.open("a+", encoding="utf-8") as file:
         if not _acquire(file, seconds):
             file.seek(0)
-            raise InputError(
+            raise BusyError(
                 f"{what} is being run by another process (pid {file.read().strip() or 'unknown'}). "
                 "Wait for its end, or stop that process and run again."
             )

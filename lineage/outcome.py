@@ -18,6 +18,9 @@ class State(enum.StrEnum):
     INTERRUPTED = "INTERRUPTED"
 
 
+DONE = (State.COMPLETE, State.CACHED)  # of a node that need not be run again
+
+
 class ExitCode(enum.IntEnum):
     """Exit codes of the `slipway` command."""
 

@@ -65,7 +65,9 @@ class NewRun:
 
 
 def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> None:
-    """Records that a run begins, or that an interrupted one is continued; a local runner takes its RunLock before.
+    """Records that a run begins or goes on: an interrupted one, or one of a scheduler's that is told to begin again.
+
+    A local runner takes its RunLock before.
 
     Args:
       store: The store that TFX will write to as well.
@@ -74,13 +76,13 @@ def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> Non
       new: What to record.
 
     Raises:
-      InputError: another process has ended this run, or begun another of the same id, since the caller chose the id;
-        or the run's folder cannot be made.
+      InputError: another process has ended this local run, or begun another of the same id, since the caller chose the
+        id; or the run's folder cannot be made.
     """
     make_run_folder(root, run_id)
     context = store.get_context_by_type_and_name(RUN, run_id)
     if context is not None and Key.STATE in context.custom_properties:
-        _resume(store, context, new.fingerprint)
+        _resume(store, context, new)
         return
     context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
     for key, value in _recorded(new).items():
@@ -124,14 +126,16 @@ def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> 
     store.put_contexts([context])
 
 
-def _resume(store: MetadataStore, context: mlmd.Context, fingerprint: str) -> None:
+def _resume(store: MetadataStore, context: mlmd.Context, new: NewRun) -> None:
     state = context.custom_properties[Key.STATE].string_value
-    if state != State.RUNNING:
+    if state != State.RUNNING and new.runner == LOCAL:
         raise InputError(f"Run {context.name} was run by another process meanwhile and ended as {state}. Run again.")
-    if context.custom_properties[Key.FINGERPRINT].string_value != fingerprint:
+    if context.custom_properties[Key.FINGERPRINT].string_value != new.fingerprint:
         raise InputError(
             f"Run {context.name} was begun by another process meanwhile, with other data, code or settings. Run again."
         )
+    context.custom_properties[Key.STATE].string_value = State.RUNNING
+    context.custom_properties.pop(Key.FINISHED, None)
     context.custom_properties[Key.RESUMED].double_value = _now()
     context.custom_properties[Key.REASON].string_value = ""
     store.put_contexts([context])

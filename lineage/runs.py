@@ -88,9 +88,11 @@ def find_run(store: MetadataStore, root: Path, run_id: str | None) -> Run:
     raise InputError(f"There is no run {run_id} under {root}. The nearest: {', '.join(nearest)}. See `slipway runs`.")
 
 
-def latest_run(store: MetadataStore, root: Path, pipeline: str) -> Run | None:
-    """The newest run of a pipeline; None where it has not run."""
-    for context in run_contexts(store):
+def latest_run(store: MetadataStore, root: Path, pipeline: str, before: str | None = None) -> Run | None:
+    """The newest run of a pipeline, or the newest before the run of that id; None where there is none."""
+    contexts = run_contexts(store)
+    ids = [context.name for context in contexts]
+    for context in contexts[ids.index(before) + 1 if before in ids else 0 :]:
         if context.custom_properties[Key.PIPELINE].string_value == pipeline:
             return read_run(store, root, context)
     return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ml_metadata.metadata_store import MetadataStore
 
-from lineage.connection import Metadata, choose, connection, database, describe, metadata_of
+from lineage.connection import Metadata, choose, connection, database, describe, metadata_of, sqlite
 from lineage.outcome import InputError
 
 # The context types under which TFX files every execution.
@@ -111,6 +111,8 @@ def create_store(root: Path, metadata: Metadata | None = None) -> MetadataStore:
     # Two that make the tables of an empty database at once would meet each other's.
     with (root / "metadata.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if metadata_of(root).postgresql is None and not path.exists():
+            _make(path)
         return _connect(root)
 
 
@@ -133,13 +135,23 @@ def _require(path: Path, mode: int) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
+def _make(path: Path) -> None:
+    """An empty store, whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    for left in path.parent.glob(f"{new.name}*"):
+        left.unlink()
+    MetadataStore(sqlite(new))
+    new.rename(path)
+
+
 def _is_store(path: Path) -> bool:
     """Asks SQLite itself: ML Metadata would write its tables into any database it is given.
 
     Raises:
       InputError: another program holds the database.
     """
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_SECONDS)
+    # Writable, for what a kill left half-written is undone by the first who opens it.
+    connection = sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=_SECONDS)
     try:
         return bool(connection.execute("SELECT name FROM sqlite_master WHERE name = 'MLMDEnv'").fetchall())
     except sqlite3.OperationalError as error:

@@ -62,6 +62,11 @@ class Done:
     parameters: dict[str, str]
     cached: bool = False
 
+    @property
+    def types(self) -> list[str]:
+        """Names of the artifacts' types, without where their classes are."""
+        return [artifact.type.schema_title.rpartition(".")[2] for artifact in self.artifacts.values()]
+
 
 class Cluster:
     """One cluster: its cache and its artifacts outlive a run."""
