@@ -1,28 +1,38 @@
 """Verbs for schedulers: `compile` a pipeline; `begin` a run, run each `node`, `end` it, in processes of their own."""
 
+import json
 import os
+import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root
+from cli.options import DEFAULT_ROOT, Json, Overrides, PipelinePath, Root
 from cli.outcome import print_outcome, report_of
 from cli.progress import watch
 from cli.quiet import quiet
 from cli.scratch import scratch
+from cli.work import To
 from lineage.outcome import ExitCode, InputError, State
 from lineage.store import SCRATCH, run_folder
 from pipeline import checks
 from pipeline.config import load
 from pipeline.prepare import prepare
+from runners.ended import end as ended_as
 from runners.kubeflow import check as kubeflow_checks
+from runners.parent import end_with_parent
 
 Target = Literal["airflow", "kubeflow"]
 CompiledFolder = Annotated[Path, typer.Argument(metavar="COMPILED", help="Folder that `slipway compile` wrote.")]
 ScheduledRun = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run: letters, digits, dots, dashes.")]
 Runner = Annotated[str, typer.Option("--runner", help="The scheduler's name, for the record.")]
+First = Annotated[str | None, typer.Option("--from", metavar="NODE", help="Run only this node and those after it.")]
+Base = Annotated[
+    str | None,
+    typer.Option("--base", metavar="RUN", help="Where the nodes before are taken from; else the latest run."),
+]
 Nodes = Annotated[list[str], typer.Argument(metavar="NODE...", help="Ids of the nodes.")]
 
 _EXIT_CODES = {
@@ -51,25 +61,39 @@ def compile(  # noqa: A001 - the field's word for it
             from runners.kubeflow import write as kubeflow
 
             kubeflow.write(config, root.absolute(), output.absolute())
+            said = str(output)
         else:
-            from runners import compiled
+            from runners import airflow, compiled
 
-            compiled.write(config, root.absolute(), output.absolute())
-    typer.echo(str(output))
+            written = compiled.write(config, root.absolute(), output.absolute())
+            dag_file = airflow.write_dag(written, output.absolute())
+            said = f"{dag_file}: link or copy it into the dags folder of Airflow."
+    typer.echo(said)
 
 
-def begin(compiled: CompiledFolder, run: ScheduledRun, runner: Runner = "scheduler") -> None:
+def begin(
+    compiled: CompiledFolder,
+    run: ScheduledRun,
+    runner: Runner = "scheduler",
+    first: First = None,
+    last: To = None,
+    base: Base = None,
+    as_json: Json = False,
+) -> None:
     """Begin a run of a compiled pipeline, for a scheduler; repeated, it does nothing."""
     with quiet(Path(os.devnull)):
         from runners import scheduled
         from runners.compiled import read
 
-        scheduled.begin(read(compiled.absolute()), run, runner)
-    typer.echo(f"Began {run}.")
+        begun = scheduled.begin(read(compiled.absolute()), run, runner, scheduled.Part(first, last, base))
+    report = run_folder(begun.root, run) / "report.html"
+    found = {"run": run, "nodes": begun.node_ids, "report": str(report)}
+    typer.echo(json.dumps(found) if as_json else f"Began {run} of {', '.join(begun.node_ids)}.")
 
 
 def node(run: ScheduledRun, nodes: Nodes, root: Root = DEFAULT_ROOT) -> None:
     """Run nodes of a run that a scheduler has begun, unless they have run."""
+    end_with_parent(signal.SIGTERM)  # a scheduler that was killed, and begins again, meets nobody at work
     folder = _begun_folder(root.absolute(), run)
     with quiet(folder / "log.txt") as terminal, scratch(folder / SCRATCH / nodes[0]):
         with watch(Console(file=terminal, soft_wrap=True)) as observer:
@@ -85,9 +109,7 @@ def end(run: ScheduledRun, root: Root = DEFAULT_ROOT) -> None:
     """Record how a scheduled run ended, and write its report; the exit code is that of `slipway run`."""
     folder = _begun_folder(root.absolute(), run)
     with quiet(folder / "log.txt"):
-        from runners import scheduled
-
-        ended = scheduled.end(root.absolute(), run)
+        ended = ended_as(root.absolute(), run)
     print_outcome(ended, report_of(ended), Console(soft_wrap=True))
     raise typer.Exit(_EXIT_CODES[ended.state])
 

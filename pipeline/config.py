@@ -17,6 +17,7 @@ from components.quantizer.settings import QuantizerSettings
 from components.trainer.settings import TrainerSettings
 from lineage.connection import Metadata
 from lineage.outcome import InputError
+from pipeline.airflow import Airflow
 from pipeline.data import Data
 from pipeline.kubeflow import Kubeflow
 from pipeline.nodes import Nodes
@@ -97,6 +98,7 @@ class Config(Section):
     serving: Serving = Serving()
     beam: Beam = Beam()
     nodes: Nodes = Nodes()
+    airflow: Airflow = Airflow()
     kubeflow: Kubeflow = Kubeflow()
     metadata: Metadata = Metadata()
     folder: SkipJsonSchema[Path] = Field(exclude=True, description="Set by `load`: the folder of pipeline.yaml.")

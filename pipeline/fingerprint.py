@@ -22,7 +22,7 @@ def run_inputs(config: Config) -> dict[str, Any]:
     Not the limits of nodes, for a run that hit one is continued under another, nor where it runs and is recorded.
     """
     return {
-        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "metadata", "kubeflow"}),
+        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "airflow", "metadata", "kubeflow"}),
         **code_inputs(config),
         "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},

@@ -34,6 +34,7 @@ class NodeSettings(Section):
         description="Memory of its processes, such as 8GiB, above which it is stopped; a cluster also sets it aside.",
     )
     retries: NonNegativeInt = Field(default=0, description="Times that it is run again after it failed.")
+    pool: str = Field(default="default_pool", description="Pool of Airflow's of which its task takes a slot.")
     cpus: PositiveFloat | None = Field(default=None, description="CPUs on a cluster: set aside, and the most it gets.")
     gpus: NonNegativeInt = Field(default=0, description="GPUs on a cluster.")
     gpu: str = Field(

@@ -40,7 +40,19 @@ def write(config: Config, root: Path, folder: Path) -> Compiled:
       InputError: the user's file cannot be imported, or the folder cannot be written to.
     """
     ir = in_child(lambda: compile_pipeline(config, root).SerializeToString(deterministic=True))
-    about = _About(config=config.to_yaml(), place=config.folder, root=root, code=_code(config))
+    compiled = Compiled(config, root, pipeline_pb2.Pipeline.FromString(ir))
+    save(compiled, folder)
+    return compiled
+
+
+def save(compiled: Compiled, folder: Path) -> None:
+    """Writes it down as it is; what lies there is replaced.
+
+    Raises:
+      InputError: the folder cannot be written to.
+    """
+    config, ir = compiled.config, compiled.ir.SerializeToString(deterministic=True)
+    about = _About(config=config.to_yaml(), place=config.folder, root=compiled.root, code=_code(config))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in ((_IR, ir), (_ABOUT, about.model_dump_json(indent=1).encode())):
@@ -48,7 +60,6 @@ def write(config: Config, root: Path, folder: Path) -> Compiled:
             (folder / f"{name}.new").rename(folder / name)
     except OSError as error:
         raise InputError(f"The compiled pipeline cannot be written to {folder}: {error.strerror}.") from error
-    return Compiled(config, root, pipeline_pb2.Pipeline.FromString(ir))
 
 
 def read(folder: Path) -> Compiled:

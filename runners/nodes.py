@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from typing import Protocol
 
 from components import log_pipe
-from lineage.outcome import ExitCode, InputError
+from lineage.outcome import DONE, ExitCode, InputError
 from lineage.runs import Node
 from pipeline.compile import edges
 from pipeline.config import Config
@@ -76,7 +76,7 @@ class _Work:
         self._running: dict[str, _Attempt] = {}
         self.failure: Failure | None = None
         for node in begun.read().nodes:
-            if node.state in verbs.DONE:
+            if node.state in DONE:
                 if node.id in self._waiting and node.id in begun.node_ids:
                     observer.node_kept(node)
                 self._ended_well(node.id)

@@ -4,10 +4,8 @@ import dataclasses
 import difflib
 from collections.abc import Iterable
 
-from lineage.outcome import InputError, State
+from lineage.outcome import DONE, InputError
 from lineage.runs import Run
-
-_DONE = (State.COMPLETE, State.CACHED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,19 +29,24 @@ def partial(base: Run, first: str, last: str | None) -> Partial:
     known = [node.id for node in base.nodes]
     for node_id in filter(None, (first, last)):
         check_known(node_id, known)
-    executed = _reachable(first, base.edges)
-    if last is not None:
-        if last not in executed:
-            raise InputError(f"{last} does not depend on {first}; expected one of {_listed(executed, known)}.")
-        executed &= _reachable(last, [(down, up) for up, down in base.edges])
-    needed = set[str]().union(*(_reachable(node_id, [(down, up) for up, down in base.edges]) for node_id in executed))
-    missing = {node.id for node in base.nodes if node.state not in _DONE} & (needed - executed)
+    if last is not None and last not in (below := _reachable(first, base.edges)):
+        raise InputError(f"{last} does not depend on {first}; expected one of {_listed(below, known)}.")
+    own = executed(first, last, base.edges)
+    needed = set[str]().union(*(_reachable(node_id, _reversed(base.edges)) for node_id in own))
+    missing = {node.id for node in base.nodes if node.state not in DONE} & (needed - own)
     if missing:
         raise InputError(
             f"Run {base.id} ({base.state}) has not finished {_listed(missing, known)}, which {first} needs. "
             f"Begin with {next(node_id for node_id in known if node_id in missing)}, or take another run."
         )
     return Partial(base.id, first, last)
+
+
+def executed(first: str, last: str | None, edges: Iterable[tuple[str, str]]) -> set[str]:
+    """Ids of the nodes from the first to the last, or to the end of the graph."""
+    edges = list(edges)
+    below = _reachable(first, edges)
+    return below & _reachable(last, _reversed(edges)) if last is not None else below
 
 
 def check_known(node_id: str, known: list[str]) -> None:
@@ -63,6 +66,10 @@ def _reachable(start: str, edges: Iterable[tuple[str, str]]) -> set[str]:
         found |= new
         todo += new
     return found
+
+
+def _reversed(edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(down, up) for up, down in edges]
 
 
 def _listed(some: set[str], order: list[str]) -> str:

@@ -1,73 +1,98 @@
-"""The three verbs as a scheduler calls them, each in a process of its own: begin, node, end. All may be repeated."""
+"""Two of the verbs as a scheduler calls them, each in a process of its own: begin and node. Both may be repeated."""
 
-import ctypes
+import dataclasses
 import re
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from lineage import recording
-from lineage.lock import node_locks
-from lineage.outcome import InputError, State
-from lineage.report import render
-from lineage.runs import Run
+from lineage.lock import BusyError, node_locks
+from lineage.outcome import ExitCode, InputError, State
+from lineage.runs import find_run, latest_run
+from lineage.store import create_store
 from pipeline.compile import node_ids as ids_of
-from pipeline.config import loads
+from pipeline.config import Config, loads
 from pipeline.fingerprint import run_inputs
+from pipeline.nodes import NODE_IDS
 from runners import verbs
 from runners.compiled import Compiled
 from runners.failure import Failure
+from runners.local import sigterm_as_exit
 from runners.nodes import Observer, run_nodes
-from runners.partial import check_known
+from runners.partial import Partial, check_known, partial
 from runners.plan import Plan
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_PR_SET_PDEATHSIG = 1
 _SECONDS_TO_DIE = 90.0  # of the attempt before, whose training saves where it is
 
 
-def begin(compiled: Compiled, run_id: str, runner: str) -> None:
-    """Begins a run of that id; of one that has begun already, and has not ended, nothing happens.
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Which nodes are run; None stands for all, for all that depend on `first`, and for the latest run."""
+
+    first: str | None = None
+    last: str | None = None
+    base: str | None = None
+
+
+def begin(compiled: Compiled, run_id: str, runner: str, part: Part | None = None) -> verbs.Begun:
+    """Begins a run of that id; of one that has begun already nothing happens, and one that has ended goes on.
 
     Raises:
-      InputError: the id cannot name a folder, or that run has ended, or began with other data or code.
+      InputError: the id cannot name a folder, that run began with other data or code, or the part cannot be run.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise InputError(f"Got the run id {run_id!r}, expected letters, digits, dots, dashes and underscores.")
     inputs = run_inputs(compiled.config)
-    planned = Plan(compiled.config, compiled.root, run_id, inputs, False, frozenset(), None, runner)
-    verbs.begin(planned, compiled.ir)
+    chosen = _chosen(compiled, run_id, part or Part())
+    if chosen:
+        inputs["partial"] = dataclasses.asdict(chosen)
+    anew = frozenset(NODE_IDS) if chosen else frozenset[str]()
+    return verbs.begin(Plan(compiled.config, compiled.root, run_id, inputs, False, anew, chosen, runner), compiled.ir)
 
 
 def node(root: Path, run_id: str, node_ids: Sequence[str], observer: Observer) -> Failure | None:
-    """Runs nodes of a run that has begun, unless they have run; a failure is recorded as the run's reason, too.
-
-    This process ends with its parent: a scheduler that was killed, and begins again, meets nobody at work.
+    """Runs nodes of a run that has begun, unless they have run or are not of its part; a failure is recorded as the
+    run's reason, too. To run them again after a failure is left to the scheduler.
 
     Raises:
-      InputError: a node is unknown, or those before it have not run, or another process runs it.
+      InputError: a node is unknown, or those before it have not run.
     """
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     begun = verbs.load(root, run_id)
     for node_id in node_ids:
         check_known(node_id, ids_of(begun.ir))
+    own = [node_id for node_id in node_ids if node_id in begun.node_ids]
+    if not own:
+        return None
     run = begun.read()
-    with node_locks(root, run_id, node_ids, _SECONDS_TO_DIE):
-        failure = run_nodes(begun, loads(run.config, run.place), observer, node_ids)
+    config = _without_retries(loads(run.config, run.place))
+    try:
+        with sigterm_as_exit(), node_locks(root, run_id, own, _SECONDS_TO_DIE):
+            failure = run_nodes(begun, config, observer, own)
+    except BusyError as error:
+        return Failure(State.RUNNING, ExitCode.WORK_FAILED, str(error))
     if failure:
         recording.note(begun.store, run_id, failure.message)
     return failure
 
 
-def end(root: Path, run_id: str) -> Run:
-    """Records how the run ended, as its nodes have, complete where all of them are; writes its report."""
-    begun = verbs.load(root, run_id)
-    run = begun.read()
-    left = [node for node in run.nodes if node.id in begun.node_ids and node.state not in verbs.DONE]
-    refused = any(node.state is State.REFUSED for node in left)
-    state = State.REFUSED if refused else State.FAILED if left else State.COMPLETE
-    reason = run.reason or f"{', '.join(node.id for node in left)} did not run to the end."
-    verbs.end(begun, state, reason if left else "")
-    ended = begun.read()
-    render(ended, ended.folder / "report.html")
-    return ended
+def _chosen(compiled: Compiled, run_id: str, part: Part) -> Partial | None:
+    """The part, checked; a run that has begun already has taken its nodes from the run before itself, too."""
+    if part.first is None:
+        if part.last or part.base:
+            raise InputError("Got the last node or the base of a part, expected its first node, too: --from NODE.")
+        return None
+    name = compiled.config.name
+    store = create_store(compiled.root, compiled.config.metadata)
+    latest = latest_run(store, compiled.root, name, before=run_id)
+    base = find_run(store, compiled.root, part.base) if part.base else latest
+    if base is None:
+        raise InputError(
+            f"{name} has not run under {compiled.root} yet, so {part.first} has nothing to go on. Run it all."
+        )
+    return partial(base, part.first, part.last)
+
+
+def _without_retries(config: Config) -> Config:
+    nodes = {name: getattr(config.nodes, name).model_copy(update={"retries": 0}) for name in ("all", *NODE_IDS)}
+    return config.model_copy(update={"nodes": config.nodes.model_copy(update=nodes)})

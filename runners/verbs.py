@@ -15,7 +15,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from lineage import recording, recovery
 from lineage.connection import connection
-from lineage.outcome import GateRefused, InputError, State
+from lineage.outcome import DONE, GateRefused, InputError, State
 from lineage.recording import NewRun
 from lineage.runs import Node, Run, find_run
 from lineage.store import create_store, run_folder
@@ -24,7 +24,6 @@ from runners.gates import reasons_of_refusal
 from runners.partial import Partial
 from runners.plan import Plan
 
-DONE = (State.COMPLETE, State.CACHED)
 _COMPILED = "pipeline.pb"
 
 

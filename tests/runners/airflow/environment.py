@@ -1,4 +1,4 @@
-"""Airflow's own environments, one a version, made from the locks beside this file; in them is neither TFX nor Slipway."""
+"""Environments of Airflow, one a version, made from the locks beside this file: in them is neither TFX nor Slipway."""
 
 import fcntl
 import shutil
