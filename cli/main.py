@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from cli import export, look, predict, schedule, work
+from cli import compare, export, keep, look, predict, schedule, work
 from lineage.outcome import ExitCode, GateRefused, InputError
 from lineage.plain import plain
 
@@ -36,6 +36,7 @@ def options(
 
 app.command()(work.run)
 app.command()(work.rerun)
+app.command()(work.reproduce)
 app.command()(work.worker)
 app.command()(work.check)
 app.command()(schedule.compile)
@@ -44,6 +45,11 @@ for verb in (schedule.begin, schedule.node, schedule.end):
 app.command()(look.runs)
 app.command()(look.show)
 app.command()(look.report)
+app.command()(compare.diff)
+app.command()(compare.lineage)
+app.command()(keep.gc)
+app.command("export")(keep.export_run)
+app.command("import")(keep.import_run)
 app.command()(export.tfjs)
 app.command()(predict.predict)
 

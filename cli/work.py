@@ -1,7 +1,8 @@
-"""Verbs that do work: `run` a pipeline, `rerun` a part of it, `check` it before anything runs."""
+"""Verbs that do work: `run` a pipeline, `rerun` a part of it, `reproduce` one, `check` it before anything runs."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,14 +12,19 @@ from cli.outcome import print_outcome, report_of
 from cli.progress import lines, watch
 from cli.quiet import quiet
 from cli.scratch import scratch
-from lineage.outcome import InputError
+from lineage.diff import differences
+from lineage.outcome import ExitCode, InputError
 from lineage.runs import Run, find_run, latest_run
 from lineage.store import SCRATCH, make_run_folder, open_store
 from pipeline import checks
 from pipeline.config import Config, load, loads
+from pipeline.fingerprint import run_inputs
 from pipeline.prepare import prepare
 from runners.partial import partial
 from runners.plan import Plan, plan, up_to_date
+
+if TYPE_CHECKING:
+    from runners.local import Result
 
 Force = Annotated[bool, typer.Option("--force", help="Run every node, whatever is up to date or in the cache.")]
 Only = Annotated[
@@ -45,7 +51,7 @@ def run(
         typer.echo(f"Up to date: nothing has changed since {current.id}. --force runs it all the same.")
         print_outcome(current, report_of(current), Console(soft_wrap=True))
         return
-    _execute(plan(config, root.absolute(), force=force, partial=part))
+    _finish(_execute(plan(config, root.absolute(), force=force, partial=part)))
 
 
 def rerun(
@@ -56,7 +62,26 @@ def rerun(
     part = partial(base, first, last)
     config = loads(base.config, base.place, tuple(override or ()))
     _prepare(config)
-    _execute(plan(config, root.absolute(), partial=part))
+    _finish(_execute(plan(config, root.absolute(), partial=part)))
+
+
+def reproduce(run: RunId = None, root: Root = DEFAULT_ROOT) -> None:
+    """Run everything again that a run did, on the same inputs, and compare the metrics to the last digit."""
+    base = find_run(open_store(root), root.absolute(), run)
+    config = loads(base.config, base.place)
+    _prepare(config)
+    changed = differences(base, dataclasses.replace(base, inputs=run_inputs(config)))
+    if changed:
+        told = "\n".join(f"- {one.part} {one.name}: {one.first}, now {one.second}" for one in changed)
+        raise InputError(f"{base.id} cannot be reproduced, since its inputs are no longer what they were:\n{told}")
+    result = _execute(plan(config, root.absolute(), force=True))
+    if result.exit_code is not ExitCode.DONE:
+        _finish(result)
+    differ = [one for one in differences(base, result.run) if one.part == "metrics"]
+    for one in differ:
+        typer.echo(f"{one.name}: {one.first} in {base.id}, {one.second} in {result.run.id}")
+    typer.echo(f"{base.id} is {'not ' if differ else ''}reproduced by {result.run.id}.")
+    raise typer.Exit(ExitCode.WORK_FAILED if differ else ExitCode.DONE)
 
 
 def _latest(config: Config, root: Path) -> Run:
@@ -75,7 +100,12 @@ def _prepare(config: Config) -> None:
     checks.check(config)
 
 
-def _execute(planned: Plan) -> None:
+def _finish(result: "Result") -> None:
+    print_outcome(result.run, result.report, Console(soft_wrap=True))
+    raise typer.Exit(result.exit_code)
+
+
+def _execute(planned: Plan) -> "Result":
     log_file = make_run_folder(planned.root, planned.run_id) / "log.txt"
     try:
         with quiet(log_file) as terminal, scratch(planned.folder / SCRATCH):
@@ -86,12 +116,10 @@ def _execute(planned: Plan) -> None:
                 # TFX and TensorFlow take seconds to import, and write to the terminal while they do.
                 from runners import local
 
-                result = local.run(planned, observer)
+                return local.run(planned, observer)
     except KeyboardInterrupt:
         typer.echo("\nInterrupted. The same `slipway run` again goes on where it was.", err=True)
         raise typer.Exit(130) from None
-    print_outcome(result.run, result.report, Console(soft_wrap=True))
-    raise typer.Exit(result.exit_code)
 
 
 def worker(pipeline: PipelinePath, root: Root = DEFAULT_ROOT, override: Overrides = None) -> None:

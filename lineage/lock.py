@@ -41,6 +41,7 @@ class RunLock:
           InputError: another process holds it, or the run's folder cannot be made.
         """
         folder = make_run_folder(self._root, self._run_id)
+        self._held.enter_context(_busy(self._root))
         self._held.enter_context(_exclusive(lock_path(folder), f"Run {self._run_id}"))
         return self
 
@@ -63,11 +64,39 @@ def node_locks(root: Path, run_id: str, node_ids: Iterable[str], seconds: float)
     Raises:
       BusyError: another process holds one.
     """
-    with contextlib.ExitStack() as held:
+    with _busy(root), contextlib.ExitStack() as held:
         for node_id in node_ids:
             path = run_folder(root, run_id) / f"{node_id}.lock"
             held.enter_context(_exclusive(path, f"Node {node_id} of run {run_id}", seconds))
         yield
+
+
+@contextlib.contextmanager
+def no_runs(root: Path) -> Iterator[None]:
+    """Nothing runs under the root folder, and nothing begins to until the end of `with`.
+
+    Raises:
+      InputError: something runs.
+    """
+    with _busy_file(root) as file:
+        if not _acquire(file, fcntl.LOCK_EX, _SECONDS):
+            raise InputError(f"A run under {root} is going on. Run this again when it has ended.")
+        yield
+
+
+@contextlib.contextmanager
+def _busy(root: Path) -> Iterator[None]:
+    """Something runs under the root folder."""
+    with _busy_file(root) as file:
+        if not _acquire(file, fcntl.LOCK_SH, _SECONDS):
+            raise InputError(f"Old outputs under {root} are just being removed. Run this again in a moment.")
+        yield
+
+
+@contextlib.contextmanager
+def _busy_file(root: Path) -> Iterator[IO[str]]:
+    with (root / "runs" / "busy.lock").open("a+", encoding="utf-8") as file:
+        yield file
 
 
 def lock_path(folder: Path) -> Path:
@@ -92,7 +121,7 @@ def is_held(folder: Path) -> bool:
 @contextlib.contextmanager
 def _exclusive(path: Path, what: str, seconds: float = _SECONDS) -> Iterator[None]:
     with path.open("a+", encoding="utf-8") as file:
-        if not _acquire(file, seconds):
+        if not _acquire(file, fcntl.LOCK_EX, seconds):
             file.seek(0)
             raise BusyError(
                 f"{what} is being run by another process (pid {file.read().strip() or 'unknown'}). "
@@ -104,11 +133,11 @@ def _exclusive(path: Path, what: str, seconds: float = _SECONDS) -> Iterator[Non
         yield
 
 
-def _acquire(file: IO[str], seconds: float) -> bool:
+def _acquire(file: IO[str], kind: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
             return True
         if time.monotonic() > end:
             return False

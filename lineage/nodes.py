@@ -13,6 +13,7 @@ from lineage.recording import Key
 _OUTPUT_EVENTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
 _SYSTEM_NODES = (".Resolver", ".Importer")
 UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
+SECONDS = "seconds"  # custom property of an imported execution, whose own times are those of the import
 GIVEN_UP = "given_up"  # custom property of an execution that recovery, not TFX, has ended
 
 _STATES = {
@@ -81,6 +82,8 @@ class NodeReader:
     def _seconds(self, execution: mlmd.Execution, state: State) -> float | None:
         if state is State.INTERRUPTED or GIVEN_UP in execution.custom_properties:
             return None
+        if SECONDS in execution.custom_properties:
+            return float(execution.custom_properties[SECONDS].double_value)
         began, ended = execution.create_time_since_epoch, execution.last_update_time_since_epoch
         if state is State.RUNNING:
             ended = time.time_ns() // 1_000_000

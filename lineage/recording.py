@@ -17,7 +17,7 @@ from lineage.store import PIPELINE, RUN, make_run_folder
 
 
 class Key(enum.StrEnum):
-    """Custom properties of a run's `pipeline_run` context; its creation time is when the run started."""
+    """Custom properties of a run's `pipeline_run` context."""
 
     PIPELINE = "pipeline"
     STATE = "state"
@@ -30,6 +30,7 @@ class Key(enum.StrEnum):
     BASE = "base"  # id of the run from which the nodes before a rerun's first one are taken; absent otherwise
     RUNNER = "runner"
     # ms since the epoch, as doubles, since ML Metadata keeps integers of 32 bits in PostgreSQL
+    STARTED = "started"
     RESUMED = "resumed"  # absent unless the run was continued after an interruption
     FINISHED = "finished"
 
@@ -87,6 +88,7 @@ def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> Non
     context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
     for key, value in _recorded(new).items():
         context.custom_properties[key].string_value = value
+    context.custom_properties[Key.STARTED].double_value = _now()
     [run] = store.put_contexts([context])
     # TFX puts a new run under its pipeline, but takes a run that exists already as it is.
     store.put_parent_contexts([mlmd.ParentContext(parent_id=_pipeline(store, new.pipeline), child_id=run)])

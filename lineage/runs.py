@@ -26,6 +26,7 @@ __all__ = [
     "is_alive",
     "latest_run",
     "list_runs",
+    "node_of",
     "read_run",
     "run_contexts",
 ]
@@ -110,7 +111,7 @@ def executions_of(
     context = store.get_context_by_type_and_name(RUN, run_id)
     found = sorted(store.get_executions_by_context(context.id), key=lambda execution: execution.id)
     if node_ids is None:
-        node_ids = {execution.id: _node_id(store, execution) for execution in found}
+        node_ids = {execution.id: node_of(store.get_contexts_by_execution(execution.id)) for execution in found}
     return [(node_ids.get(execution.id, ""), execution) for execution in found]
 
 
@@ -136,7 +137,7 @@ def read_run(store: MetadataStore, root: Path, context: mlmd.Context, node_ids: 
         id=context.name,
         pipeline=stored[Key.PIPELINE].string_value,
         state=state,
-        started=_time(context.create_time_since_epoch),
+        started=_time(stored[Key.STARTED].double_value),
         finished=_time(stored[Key.FINISHED].double_value) if Key.FINISHED in stored else None,
         reason=stored[Key.REASON].string_value or _interruption(state, nodes),
         fingerprint=stored[Key.FINGERPRINT].string_value,
@@ -157,7 +158,7 @@ def _text(stored: Mapping[str, mlmd.Value], key: Key) -> str:
 
 
 def _all_node_ids(store: MetadataStore) -> dict[int, str]:
-    """Node id of every execution in the store: one query a node, where `_node_id` is one an execution."""
+    """Node id of every execution in the store: one query a node, which is fewer than one an execution."""
     return {
         execution.id: _name_of(context)
         for context in store.get_contexts_by_type(NODE)
@@ -165,8 +166,8 @@ def _all_node_ids(store: MetadataStore) -> dict[int, str]:
     }
 
 
-def _node_id(store: MetadataStore, execution: mlmd.Execution) -> str:
-    contexts = store.get_contexts_by_execution(execution.id)
+def node_of(contexts: Iterable[mlmd.Context]) -> str:
+    """The node id that is among the contexts of an execution; "" where there is none."""
     return next((_name_of(context) for context in contexts if context.type == NODE), "")
 
 
@@ -183,5 +184,5 @@ def _interruption(state: State, nodes: Iterable[Node]) -> str:
     return f"The process that ran it ended {where} without finishing. Run the same again to continue."
 
 
-def _time(milliseconds: int) -> datetime.datetime:
+def _time(milliseconds: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.UTC)

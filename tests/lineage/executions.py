@@ -41,8 +41,12 @@ def execute(
     reuse: list[int] | None = None,
     executor: str = EXECUTOR,
     pipeline: str = PIPELINE,
+    inputs: list[int] | None = None,
 ) -> tuple[int, list[int]]:
-    """Registers an execution with new outputs, or with `reuse`, artifacts that exist; returns its id and theirs."""
+    """Registers an execution with new outputs, or with `reuse`, artifacts that exist; returns its id and theirs.
+
+    `inputs` are artifacts that it reads; their ids are not among the returned.
+    """
     node_type = store.put_context_type(mlmd.ContextType(name="node"))
     contexts = [
         store.get_context_by_type_and_name("pipeline_run", run_id),
@@ -53,8 +57,11 @@ def execute(
     execution = mlmd.Execution(type_id=execution_type, last_known_state=state)
     pairs = [(_artifact(store, output), _event(output.key)) for output in outputs or []]
     pairs += [(artifact, _event("model")) for artifact in (store.get_artifacts_by_id(reuse) if reuse else [])]
+    made = len(pairs)
+    read = store.get_artifacts_by_id(inputs) if inputs else []
+    pairs += [(artifact, mlmd.Event(type=mlmd.Event.INPUT)) for artifact in read]
     execution_id, artifact_ids, _ = store.put_execution(execution, pairs, contexts, reuse_context_if_already_exist=True)
-    return execution_id, artifact_ids
+    return execution_id, artifact_ids[:made]
 
 
 def _artifact(store: MetadataStore, output: Output) -> mlmd.Artifact:
