@@ -36,6 +36,21 @@ class Project:
         command = [*SLIPWAY, "run", str(self.folder), "--root", str(self.root), *NOT_MEASURED, *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
 
+    def compile_for_kubeflow(self, folder: Path, *arguments: str) -> Path:
+        """The YAML, for tasks that find the files in a copy, `image`, and push to `served`, both in that folder."""
+        shutil.copytree(self.folder, folder / "image")
+        settings = {
+            "kubeflow.image": "registry.example.com/image:1",
+            "kubeflow.folder": folder / "image",
+            "kubeflow.volumes": f"{{{folder / 'served'}: models}}",
+            "serving.destination": folder / "served" / "{name}",
+        }
+        overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        compiled = ("compile", str(self.folder), "--to", "kubeflow", "-o", str(folder / "compiled"))
+        done = self.slipway(*compiled, *overrides, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return folder / "compiled" / "kubeflow.yaml"
+
     def show(self) -> dict[str, Any]:
         """The latest run."""
         return json.loads(self.slipway("show", "--json").stdout)

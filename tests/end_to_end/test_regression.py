@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from tests.end_to_end.conftest import Project
+from lineage.records import EvaluationRecord
+from tests.end_to_end.conftest import NOT_MEASURED, Project
+from tests.runners.kubeflow.cluster import Cluster, as_fork, as_process
 
 YAML = """
 name: line
@@ -57,6 +59,29 @@ def test_a_regression_on_parquet_passes_and_its_schema_is_written_for_review(lin
     schema = Path(line.root, "runs", shown["run"], "schema.pbtxt")
     assert 'name: "kind"' in schema.read_text()
     assert str(schema) in done.stdout
+
+
+def test_kubeflow_runs_the_same_nodes_to_the_same_artifacts_and_metrics_and_then_finds_all_in_the_cache(
+    line: Project, tmp_path: Path
+) -> None:
+    package = line.compile_for_kubeflow(tmp_path, *NOT_MEASURED)
+    cluster = Cluster(tmp_path, as_fork)
+    done = cluster.run(package)
+    shown = line.show()
+    here = {node["id"]: sorted(artifact["type"] for artifact in node["artifacts"]) for node in shown["nodes"]}
+    there = {name: sorted(task.types) for name, task in done.items()}
+    assert there.pop("Begin") == [], "the task that stands in for the driver"
+    assert there == here
+    record = EvaluationRecord.load(done["Evaluator"].artifacts["evaluation"].uri)
+    assert record is not None
+    assert record.overall == shown["metrics"]
+    assert Path(tmp_path, "served", "line", "1", "model.tflite").exists()
+    again = cluster.run(package)
+    assert [name for name, task in again.items() if not task.cached] == ["Begin"]
+    (tmp_path / "image" / "model.py").write_text(MODEL.replace("0.05", "0.06"))
+    other = Cluster(tmp_path / "other", as_process)
+    assert other.try_task(package, "Begin", {}) == 2
+    assert f"The image has another code in {tmp_path}/image than the pipeline was compiled for." in other.log("Begin")
 
 
 def test_a_model_below_its_threshold_is_refused_and_nothing_is_pushed(line: Project) -> None:

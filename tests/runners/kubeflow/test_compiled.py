@@ -1,5 +1,6 @@
 """Claims about what `slipway compile --to kubeflow` writes: KFP's own parsers read it, and its cache keys are right."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pyarrow import parquet
 
 from lineage.outcome import InputError
 from pipeline.compile import compile_pipeline, edges, node_ids
-from pipeline.config import Config, load
+from pipeline.config import Config, load, loads
 from runners.kubeflow.check import check
 from runners.kubeflow.task import localized
 from runners.kubeflow.write import PIPELINE, write
@@ -192,6 +193,15 @@ def test_what_a_pod_would_lack_is_said_before_anything_is_compiled(
 ) -> None:
     with pytest.raises(InputError, match=said):
         check(load(str(project), tuple(overrides)), project / "root")
+
+
+def test_what_the_docs_show_is_a_config(project: Path) -> None:
+    docs = (Path(__file__).parents[3] / "docs" / "schedulers.md").read_text()
+    [shown] = re.findall(r"```yaml\n(kubeflow:.*?)```", docs, re.DOTALL)
+    own = yaml.safe_load(YAML)
+    config = loads(yaml.safe_dump({**own, **yaml.safe_load(shown)}), project)
+    check(config, project / "root")
+    assert config.nodes.of("Trainer").memory == 16 * 2**30
 
 
 def test_a_volume_serves_data_too(project: Path) -> None:
