@@ -13,7 +13,7 @@ from runners.failure import explain
 @contextlib.contextmanager
 def told(user_file: str = "") -> Iterator[None]:
     """Ends the process where the work raises; `user_file` is the path of the user's Python file."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", force=True)
     try:
         yield
     except Exception as error:
