@@ -21,7 +21,7 @@ def end(root: Path, run_id: str) -> Run:
     part = run.inputs.get("partial")
     own = executed(part["first"], part["last"], run.edges) if part else {node.id for node in run.nodes}
     left = [node for node in run.nodes if node.id in own and node.state not in DONE]
-    refused = any(node.state is State.REFUSED for node in left)
+    refused = run.state is State.REFUSED or any(node.state is State.REFUSED for node in left)
     state = State.REFUSED if refused else State.FAILED if left else State.COMPLETE
     reason = run.reason or f"{', '.join(node.id for node in left)} did not run to the end."
     recording.finish_run(store, run_id, state, reason if left else "")

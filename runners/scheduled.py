@@ -71,7 +71,9 @@ def node(root: Path, run_id: str, node_ids: Sequence[str], observer: Observer) -
             failure = run_nodes(begun, config, observer, own)
     except BusyError as error:
         return Failure(State.RUNNING, ExitCode.WORK_FAILED, str(error))
-    if failure:
+    if failure and failure.state is State.REFUSED:
+        verbs.end(begun, failure.state, failure.message)  # of the execution itself only that it failed is recorded
+    elif failure:
         recording.note(begun.store, run_id, failure.message)
     return failure
 

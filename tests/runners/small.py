@@ -18,6 +18,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from tfx.types.standard_artifacts import Examples, Model
 
 from lineage.lock import RunLock
+from lineage.outcome import GateRefused
 from lineage.runs import Node, Run, find_run
 from lineage.store import create_store, open_store, pipeline_root
 from pipeline.config import loads
@@ -35,7 +36,7 @@ evaluator: {thresholds: {mean_absolute_error: {max: 1}}}
 
 
 def behave(node_id: str, folder: str) -> None:
-    """`meet OTHER`: wait for the other node; `fail`; `fail once`; `hang`; `hold MB`."""
+    """`meet OTHER`: wait for the other node; `fail`; `fail once`; `refuse`; `hang`; `hold MB`."""
     path = Path(folder)
     (path / f"{node_id}.pid").write_text(str(os.getpid()))
     what, _, argument = (path / node_id).read_text().partition(" ") if (path / node_id).exists() else ("", "", "")
@@ -48,6 +49,8 @@ def behave(node_id: str, folder: str) -> None:
         if argument == "once":
             (path / node_id).unlink()
         raise ValueError(f"{node_id} was made to fail")
+    elif what == "refuse":
+        raise GateRefused(f"{node_id} was made to refuse")
     elif what in ("hang", "hold"):
         held = b"1" * (int(argument or 0) * 1_000_000)
         time.sleep(600 + len(held) * 0)
@@ -160,9 +163,9 @@ class Small:
         context = store.get_context_by_type_and_name("node", f"small.{node_id}")
         return sorted(store.get_executions_by_context(context.id), key=lambda found: found.id)
 
-    def pid(self, node_id: str) -> int:
+    def pid(self, node_id: str, seconds: float = 60) -> int:
         """Waits until the node runs."""
-        path, deadline = self.folder / f"{node_id}.pid", time.monotonic() + 60
+        path, deadline = self.folder / f"{node_id}.pid", time.monotonic() + seconds
         while not path.exists() or not path.read_text():
             assert time.monotonic() < deadline
             time.sleep(0.02)
