@@ -89,7 +89,7 @@ def artifact(given: Given) -> Schema:
 @pytest.fixture(scope="module")
 def quantized(trained: dict[str, Given], tmp_path_factory: pytest.TempPathFactory) -> Quantized:
     root = tmp_path_factory.mktemp("run")
-    return quantize(root, trained, task="binary", mode="auto", max_drop=0.05, measure=True, include_preprocessing=True)
+    return quantize(root, trained, task="binary", mode="auto", max_drop=0.05, include_preprocessing=True)
 
 
 def test_file_takes_raw_features_and_says_what_the_served_model_says(quantized: Quantized) -> None:
@@ -107,7 +107,6 @@ def test_it_is_judged_on_raw_rows_with_the_labels_that_transform_makes(quantized
     record = quantized.record
     assert record.examples == ROWS
     assert record.float_value > 0.95
-    assert [one.model for one in record.measured] == ["float", record.mode, "SavedModel"], "called with raw rows too"
 
 
 def test_int8_is_passed_over_where_a_number_may_be_missing(quantized: Quantized) -> None:
