@@ -11,6 +11,9 @@ RunId = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run's id; 
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a field, such as --set trainer.epochs=3; may be repeated.")
 ]
+Span = Annotated[
+    int | None, typer.Option("--span", help="The last span of the data; without it, the newest one that is there.")
+]
 PipelinePath = Annotated[str, typer.Argument(help="Folder with a pipeline.yaml, or the YAML file.")]
 
 DEFAULT_ROOT = Path("output")

@@ -1,13 +1,15 @@
 """Verbs that do work: `run` a pipeline, `rerun` a part of it, `reproduce` one, `check` it before anything runs."""
 
 import dataclasses
+import tempfile
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId
+from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId, Span
 from cli.outcome import print_outcome, report_of
 from cli.progress import lines, watch
 from cli.quiet import quiet
@@ -16,9 +18,9 @@ from lineage.diff import differences
 from lineage.outcome import ExitCode, InputError
 from lineage.runs import Run, find_run, latest_run
 from lineage.store import SCRATCH, make_run_folder, open_store
-from pipeline import checks
+from pipeline import checks, spans
 from pipeline.config import Config, load, loads
-from pipeline.fingerprint import run_inputs
+from pipeline.fingerprint import run_fingerprint, run_inputs
 from pipeline.prepare import prepare
 from runners.partial import partial
 from runners.plan import Plan, plan, up_to_date
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 Force = Annotated[bool, typer.Option("--force", help="Run every node, whatever is up to date or in the cache.")]
 Only = Annotated[
     str | None, typer.Option("--only", metavar="NODE", help="Run one node on what the latest run made above it.")
+]
+Watch = Annotated[
+    float | None,
+    typer.Option("--watch", metavar="SECONDS", min=1, help="Go on: run whenever there is a new span, or other data."),
 ]
 From = Annotated[str, typer.Option("--from", metavar="NODE", help="The first node to run again.")]
 To = Annotated[
@@ -42,10 +48,14 @@ def run(
     override: Overrides = None,
     force: Force = False,
     only: Only = None,
+    span: Span = None,
+    watch_seconds: Watch = None,
 ) -> None:
     """Run a pipeline, unless nothing has changed; what is unchanged comes from the cache, a killed run is continued."""
-    config = load(pipeline, tuple(override or ()))
-    _prepare(config)
+    given = load(pipeline, tuple(override or ()))
+    if watch_seconds is not None:
+        _watch(given, root.absolute(), watch_seconds)
+    config = prepared(given, root, span)
     part = partial(_latest(config, root), only, only) if only else None
     if not (force or part) and (current := up_to_date(config, root.absolute())):
         typer.echo(f"Up to date: nothing has changed since {current.id}. --force runs it all the same.")
@@ -54,22 +64,35 @@ def run(
     _finish(_execute(plan(config, root.absolute(), force=force, partial=part)))
 
 
+def _watch(config: Config, root: Path, seconds: float) -> NoReturn:
+    """Runs whenever something has changed since the last run, however that ended; until Ctrl-C."""
+    last = ""
+    while True:
+        current = prepared(config, root)
+        fingerprint = run_fingerprint(run_inputs(current))
+        if fingerprint != last and not up_to_date(current, root):
+            result = _execute(plan(current, root))
+            print_outcome(result.run, result.report, Console(soft_wrap=True))
+        if fingerprint != last:
+            typer.echo(f"Waiting for new data; looking every {seconds:g} s.")
+        last = fingerprint
+        time.sleep(seconds)
+
+
 def rerun(
     run: RunId = None, *, first: From, last: To = None, root: Root = DEFAULT_ROOT, override: Overrides = None
 ) -> None:
     """Run the nodes of a run again from one on; the others are taken from that run, and so is the config."""
     base = find_run(open_store(root), root.absolute(), run)
     part = partial(base, first, last)
-    config = loads(base.config, base.place, tuple(override or ()))
-    _prepare(config)
+    config = prepared(loads(base.config, base.place, tuple(override or ())), root)
     _finish(_execute(plan(config, root.absolute(), partial=part)))
 
 
 def reproduce(run: RunId = None, root: Root = DEFAULT_ROOT) -> None:
     """Run everything again that a run did, on the same inputs, and compare the metrics to the last digit."""
     base = find_run(open_store(root), root.absolute(), run)
-    config = loads(base.config, base.place)
-    _prepare(config)
+    config = prepared(loads(base.config, base.place), root)
     changed = differences(base, dataclasses.replace(base, inputs=run_inputs(config)))
     if changed:
         told = "\n".join(f"- {one.part} {one.name}: {one.first}, now {one.second}" for one in changed)
@@ -91,13 +114,19 @@ def _latest(config: Config, root: Path) -> Run:
     return found
 
 
-def _prepare(config: Config) -> None:
-    """Makes the data where the config says how, and checks everything that can be checked without work."""
+def prepared(config: Config, root: Path, span: int | None = None) -> Config:
+    """Makes the data where the config says how, and checks everything that can be checked without work.
+
+    Returns:
+      The config of the run: of the spans that it takes.
+    """
     if checks.must_be_prepared(config):
         place = config.resolve(config.data.prepare or "")
         Console(soft_wrap=True).print(f"Making the data with {place} ...", highlight=False)
     prepare(config)
-    checks.check(config)
+    resolved = spans.resolve(config, root.absolute(), span)
+    checks.check(resolved)
+    return resolved
 
 
 def _finish(result: "Result") -> None:
@@ -153,8 +182,10 @@ def check(pipeline: PipelinePath, override: Overrides = None) -> None:
             one(config)
         typer.echo(f"{config.name}: fine so far; `slipway run` first makes the data with {config.data.prepare}.")
         return
-    checks.check(config)
-    typer.echo(f"{config.name}: {_found(config)}")
+    with tempfile.TemporaryDirectory() as folder:
+        resolved = spans.resolve(config, Path(folder))
+        checks.check(resolved)
+        typer.echo(f"{config.name}: {_found(config)}")
 
 
 def _found(config: Config) -> str:

@@ -4,9 +4,11 @@ Each check is a small function that raises an InputError; none imports TensorFlo
 second.
 """
 
+import glob
 import gzip
 import importlib.metadata
 import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -247,8 +249,9 @@ def _check_number(role: str, name: str, columns: Mapping[str, ColumnType], expec
 
 
 def _has_files(config: Config, data: Data) -> bool:
-    base = config.resolve(data.path)
-    return base.exists() or any(base.parent.glob(base.name))
+    base = config.resolve(re.sub(r"\{(SPAN|VERSION)\}", "*", data.path))
+    # glob, unlike Path.glob, takes an absolute pattern.
+    return base.exists() or bool(glob.glob(str(base)))  # noqa: PTH207
 
 
 def _check_record_file(file: Path) -> None:

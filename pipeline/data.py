@@ -15,7 +15,13 @@ class Data(Section):
     """Where the labelled data is and how it is split."""
 
     format: Literal["csv", "tfrecord", "parquet"] = Field(description="File format; TFRecords hold tf.Example.")
-    path: str = Field(description="Glob of the files, or the folder of pre-split data; relative to pipeline.yaml.")
+    path: str = Field(
+        description="Glob of the files, or the folder of pre-split data; relative to pipeline.yaml. {SPAN} in it is "
+        "the number of a span, {VERSION} that of a version: a run is of the newest."
+    )
+    window: pydantic.PositiveInt = Field(
+        default=1, description="Newest spans that a run is of, where `path` has {SPAN}."
+    )
     label: str | list[str] = Field(
         description="Name of the label column; or, for task multilabel on CSV and Parquet, the columns of 0 and 1 that "
         "become one feature `label`."
@@ -60,6 +66,12 @@ class Data(Section):
             )
         if self.weight in self.label_columns:
             raise ValueError(f"got {self.weight!r} as `label` and as `weight`, expected two columns")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _spans(self) -> "Data":
+        if "{SPAN}" not in self.path and (self.window > 1 or "{VERSION}" in self.path):
+            raise ValueError(f"got {self.path!r} as `path`, expected {{SPAN}} in it with `window` or {{VERSION}}")
         return self
 
     @property
