@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
 import time
 from pathlib import Path
 from typing import IO, Any, Self
+
+import psutil
 
 from tests.runners.airflow.environment import environment
 
@@ -35,10 +36,14 @@ class Airflow:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for service in reversed(self._services):
-            service.send_signal(signal.SIGINT)
+        family = [psutil.Process(service.pid) for service in self._services if service.poll() is None]
+        family += [child for service in family for child in service.children(recursive=True)]
         for service in self._services:
-            service.wait(60)
+            service.terminate()
+        for left in psutil.wait_procs(family, timeout=30)[1]:
+            left.kill()
+        for service in self._services:
+            service.wait()
         self._log.close()
 
     def call(self, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -35,7 +35,8 @@ class Scheduled:
         return {node.id: str(node.state) for node in self.run(run_id).nodes}
 
 
-@pytest.fixture(scope="module", params=["3", pytest.param("2", marks=full)])
+# Airflow 2 has one service to start where 3 has three: 79 CPU seconds for the first test, not 102.
+@pytest.fixture(scope="module", params=["2", pytest.param("3", marks=full)])
 def scheduled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scheduled]:
     place = tmp_path_factory.mktemp(f"airflow-{request.param}")
     small = project(place)
