@@ -12,6 +12,8 @@ from lineage.runs import Run
 from lineage.summary import QuantizationSummary, Summary, summarize
 from lineage.units import latency
 
+_CONTROL = "the same fine-tuning, quantized when it had ended"
+
 
 def print_outcome(run: Run, report: Path | None, console: Console) -> None:
     """Prints verdict, headline numbers and where to look."""
@@ -59,6 +61,7 @@ def _quantized(found: QuantizationSummary) -> list[tuple[str, str]]:
     return [
         *((f"{mode} refused", "; ".join(reasons)) for mode, reasons in found.refused.items()),
         (f"{found.mode} {found.metric}", f"{number(found.accuracy)} (float {number(found.float_accuracy)})"),
+        *([(f"{found.mode} control", f"{number(found.control.value)} ({_CONTROL})")] if found.control else []),
         (f"{found.mode} size", f"{found.bytes / 1000:.0f} kB (float {found.float_bytes / 1000:.0f} kB)"),
         *_measured(found),
     ]

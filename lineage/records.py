@@ -178,9 +178,22 @@ class SliceDrop(Part):
     interval: tuple[float, float]
 
 
+class Control(Part):
+    """The same fine-tuning without rounding in it, quantized when it had ended; `value` is the metric of that file.
+
+    Only the `gain` over it is due to quantization-aware training: how much worse the control is, as a drop is, with the
+    95 % interval from the paired answers.
+    """
+
+    value: float
+    gain: float
+    interval: tuple[float, float]
+
+
 class QuantizationCandidate(Part):
     """A way of quantizing that was tried, and the verdict on it; without numbers where it made no file that runs.
 
+    `control` is there where the model was fine-tuned for it.
     `worst_slice` is the one whose drop is the most surely a large one. `notes` do not speak against the file.
     """
 
@@ -193,6 +206,7 @@ class QuantizationCandidate(Part):
     blessed: bool
     reasons: list[str]
     notes: list[str] = []
+    control: Control | None = None
 
 
 class Latency(Part):
@@ -257,6 +271,11 @@ class QuantizationRecord(Record):
     def refused(self) -> list[QuantizationCandidate]:
         """What was tried and is not good enough."""
         return [candidate for candidate in self.candidates if not candidate.blessed]
+
+    @property
+    def control(self) -> Control | None:
+        """That of the file that was taken, where the model was fine-tuned for it."""
+        return next((candidate.control for candidate in self.candidates if candidate.mode == self.mode), None)
 
 
 class InfraRecord(Record):

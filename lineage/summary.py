@@ -6,7 +6,7 @@ import pydantic
 
 from lineage.findings import Findings, find
 from lineage.outcome import State
-from lineage.records import CUSTOM_OPS, Measurement, QuantizationRecord
+from lineage.records import CUSTOM_OPS, Control, Measurement, QuantizationRecord
 from lineage.runs import ArtifactRef, Node, Run
 
 
@@ -31,7 +31,8 @@ class QuantizationSummary(pydantic.BaseModel):
 
     `accuracy` and `float_accuracy` are values of `metric`: for regression that is an error, so lower is better.
     `mode` made the file; `refused` has the modes that were tried and are not good enough, with the reasons.
-    `measured` has seconds and bytes of each model that was measured.
+    `measured` has seconds and bytes of each model that was measured, `control` what the same fine-tuning gives without
+    quantization in it, where there was one.
     """
 
     mode: str
@@ -42,6 +43,7 @@ class QuantizationSummary(pydantic.BaseModel):
     accuracy: float
     float_accuracy: float
     measured: list[Measurement]
+    control: Control | None
 
 
 class Summary(pydantic.BaseModel):
@@ -122,4 +124,5 @@ def _quantized(record: QuantizationRecord) -> QuantizationSummary:
         accuracy=record.value,
         float_accuracy=record.float_value,
         measured=record.measured,
+        control=record.control,
     )

@@ -118,11 +118,12 @@ def _model_nodes(
         "label": config.data.label_feature,
         "weight": config.data.weight,
     }
+    module_file = str(config.resolve(config.model))
     trained = {**shown, "module_fingerprint": code_fingerprint(config, *user_code.HOOKS)}
     base_model = _base_model(trained, settings) if settings.warm_start == LATEST_BLESSED else None
     trainer = Trainer(
         **trained,
-        module_file=str(config.resolve(config.model)),
+        module_file=module_file,
         base_model=base_model.outputs["model"] if base_model else None,
         settings=settings,
         warm_start_fingerprint=warm_start_fingerprint(config),
@@ -147,6 +148,9 @@ def _model_nodes(
             slices=config.evaluator.slices,
             raw_examples=examples if transform else None,
             settings=config.quantizer,
+            module_file=module_file,
+            module_fingerprint=trained["module_fingerprint"],
+            trainer=config.trainer,
         )
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
     infra_validator.add_upstream_node(quantizer or evaluator)  # a refused model is not served, not even for a check

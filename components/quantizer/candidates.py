@@ -5,6 +5,7 @@ A further recipe is a method of Maker, a name in settings.LADDER, and nothing el
 
 import dataclasses
 import logging
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import tensorflow as tf
@@ -15,24 +16,30 @@ from components.quantizer.answers import ask
 from components.quantizer.compare import Comparison, Truth, compare
 from components.quantizer.describe import About, described
 from components.quantizer.gate import Gate, worst
+from components.quantizer.int4 import with_int4_kernels
 from components.quantizer.interpreter import TFLite
+from components.quantizer.qat.tuner import Tuner
 from components.quantizer.representative import Representative, representative
-from components.quantizer.settings import QuantizerSettings, Recipe
+from components.quantizer.settings import INTEGER, TRAINED, QuantizerSettings, Recipe
 from lineage.outcome import InputError
-from lineage.records import QuantizationCandidate
+from lineage.records import Control, QuantizationCandidate
 
 log = logging.getLogger("slipway.quantizer")
 
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """A recipe that was tried; `model` and `found` are None where it made no file that runs."""
+    """A recipe that was tried; `model` and `found` are None where it made no file that runs.
+
+    `control` compares the file of the same fine-tuning without rounding with this one, where it was fine-tuned.
+    """
 
     recipe: Recipe
     model: bytes | None
     found: Comparison | None
     reasons: list[str]
     notes: list[str]
+    control: Comparison | None = None
 
     @property
     def blessed(self) -> bool:
@@ -52,7 +59,12 @@ class Attempt:
             blessed=self.blessed,
             reasons=self.reasons,
             notes=self.notes,
+            control=_recorded(self.control) if self.control else None,
         )
+
+
+def _recorded(control: Comparison) -> Control:
+    return Control(value=control.value, gain=control.drop, interval=control.drop_interval)
 
 
 class Maker:
@@ -66,6 +78,7 @@ class Maker:
       settings: How.
       about: What the files say of themselves.
       optional: Inputs that may be NaN, for a missing value.
+      tuner: What fine-tunes the model; None where no recipe does.
     """
 
     def __init__(
@@ -78,14 +91,15 @@ class Maker:
         settings: QuantizerSettings,
         about: About,
         optional: Sequence[str] = (),
+        tuner: Tuner | None = None,
     ):
         self._inputs, self._train, self._settings, self._about = inputs, train, settings, about
-        self._optional = optional
+        self._signature, self._optional, self._tuner = signature, optional, tuner
         with convert.told_in_a_sentence(inputs):
             plain = convert.to_float(saved_model, signature)
         self.float_model = described(plain, about)
         self._recipes: dict[Recipe, Callable[[], bytes]] = {
-            "int8": lambda: convert.to_int8(saved_model, self._representative(), settings.io or "uint8", signature),
+            "int8": lambda: self._int8(saved_model),
             "dynamic": lambda: convert.to_dynamic(saved_model, signature),
             "float16": lambda: convert.to_float16(saved_model, signature),
             "int4": lambda: convert.to_int4(plain),
@@ -93,8 +107,26 @@ class Maker:
 
     def make(self, recipe: Recipe) -> bytes:
         """The file that the recipe gives; raises InputError where the converter cannot."""
+        if recipe in TRAINED:
+            return self._tuned(TRAINED[recipe], aware=True)
         with convert.told_in_a_sentence(self._inputs):
             return described(self._recipes[recipe](), self._about)
+
+    def control(self, recipe: Recipe) -> bytes:
+        """The file of a recipe that fine-tunes, but with nothing rounded before it has ended."""
+        return self._tuned(TRAINED[recipe], aware=False)
+
+    def _tuned(self, bits: int, *, aware: bool) -> bytes:
+        assert self._tuner is not None
+        with tempfile.TemporaryDirectory() as folder:
+            self._tuner.export(folder, bits, aware=aware)
+            with convert.told_in_a_sentence(self._inputs):
+                made = self._int8(folder)
+        return described(made if bits == 8 else with_int4_kernels(made), self._about)
+
+    def _int8(self, saved_model: str) -> bytes:
+        io_type = self._settings.io or "uint8"
+        return convert.to_int8(saved_model, self._representative(), io_type, self._signature)
 
     def _representative(self) -> Representative:
         if self._optional:
@@ -116,10 +148,18 @@ class Judge:
         """Runs the file on the whole split; raises InputError where it cannot run."""
         found = compare(self._truth, self._float_answers, ask(TFLite(model), self._test, self._truth.task))
         graphs = graph.read(model)
-        reasons = self._gate.reasons(found, graph.float_ops(graphs) if recipe == "int8" else [])
+        reasons = self._gate.reasons(found, graph.float_ops(graphs) if recipe in INTEGER else [])
         log.info("%s | %s %.4f, float %.4f | %d bytes | %s", recipe, found.metric, found.value, found.float_value,
                  len(model), "refused" if reasons else "passed")  # fmt: skip
         return Attempt(recipe, model, found, reasons, graph.not_merged(graphs))
+
+    def with_control(self, tried: Attempt, control: bytes) -> Attempt:
+        """The attempt beside the file of its control, which is not judged."""
+        assert tried.model is not None
+        answers = [ask(TFLite(model), self._test, self._truth.task) for model in (tried.model, control)]
+        found = compare(self._truth, *answers)
+        log.info("%s | its control %s %.4f", tried.recipe, found.metric, found.value)
+        return dataclasses.replace(tried, control=found)
 
 
 def climb(recipes: Iterable[Recipe], attempt: Callable[[Recipe], Attempt]) -> list[Attempt]:

@@ -12,6 +12,7 @@ from tfx.types.standard_artifacts import Examples, Model, ModelBlessing, Schema,
 from components.artifacts import QuantizationBlessing, QuantizationMetrics, TFLiteModel
 from components.quantizer.executor import Executor
 from components.quantizer.settings import QuantizerSettings
+from components.trainer.settings import TrainerSettings
 
 
 class QuantizerSpec(ComponentSpec):
@@ -36,6 +37,9 @@ class QuantizerSpec(ComponentSpec):
         "weight": ExecutionParameter(type=str, optional=True),
         "slices": ExecutionParameter(type=str),
         "settings": ExecutionParameter(type=str),
+        "module_file": ExecutionParameter(type=str, optional=True),
+        "module_fingerprint": ExecutionParameter(type=str, optional=True),
+        "trainer": ExecutionParameter(type=str, optional=True),
     }
 
 
@@ -48,6 +52,9 @@ class Quantizer(BaseComponent):
     conversions are tried, until one passes. Output `tflite_model` holds `model.tflite`, `blessing` says whether it may
     be pushed, `metrics` holds a QuantizationRecord with sizes, metrics, all that was tried and the reasons of a
     refusal. Where there is a `weight`, examples count by that feature.
+
+    Where `settings` ask for quantization-aware training, the model has to be that of a Trainer with the same
+    `module_file`, and `trainer` its settings: it is trained on with them, on `examples`.
 
     Example:
       >>> quantizer = Quantizer(
@@ -79,12 +86,17 @@ class Quantizer(BaseComponent):
         raw_examples: BaseChannel | None = None,
         model_blessing: BaseChannel | None = None,
         settings: QuantizerSettings | None = None,
+        module_file: str | None = None,
+        module_fingerprint: str | None = None,
+        trainer: TrainerSettings | None = None,
     ):
         settings = settings or QuantizerSettings()
         if not settings.recipes:
             raise ValueError(f"got mode {settings.mode}, expected one that makes a file: leave the Quantizer out")
         if transform_graph is not None and raw_examples is None:
             _check_no_need(slices, settings)
+        if settings.trains and (module_file is None or trainer is None):
+            raise ValueError(f"got mode {settings.mode} and no module_file or trainer, expected those of the Trainer")
         super().__init__(
             spec=QuantizerSpec(
                 model=model,
@@ -101,6 +113,9 @@ class Quantizer(BaseComponent):
                 weight=weight,
                 slices=json.dumps([*slices]),
                 settings=settings.model_dump_json(),
+                module_file=module_file if settings.trains else None,
+                module_fingerprint=module_fingerprint if settings.trains else None,
+                trainer=trainer.model_dump_json() if trainer and settings.trains else None,
             )
         )
 

@@ -1,7 +1,9 @@
 """The Quantizer's work: convert, compare on the test split, decide, and write down all of it."""
 
+import functools
 import json
 import logging
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from tfx.types.artifact import Artifact
 from tfx.types.artifact_utils import get_single_instance
 from tfx.utils import path_utils
 
+from components.node_folder import checkpoint_folder
 from components.quantizer import reading
 from components.quantizer.candidates import Attempt, Judge, Maker, chosen, climb
 from components.quantizer.compare import Truth
 from components.quantizer.measure import measure
-from components.quantizer.settings import QuantizerSettings
+from components.quantizer.qat.tuner import Tuner
+from components.quantizer.settings import TRAINED, QuantizerSettings, Recipe
 from components.signatures import TRANSFORMED, signature_names
 from lineage.outcome import InputError
 from lineage.records import FLOAT, SAVED_MODEL, Measurement, QuantizationRecord
@@ -38,6 +42,10 @@ class Executor(BaseExecutor):
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         settings = QuantizerSettings.model_validate_json(exec_properties["settings"])
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
+        tuned = checkpoint_folder(get_single_instance(output_dict["metrics"]).uri, input_dict, exec_properties)
+        tuner = Tuner(input_dict, exec_properties, saved_model, tuned) if settings.trains else None
+        if tuner and settings.recipes[0] in TRAINED:
+            tuner.check()
         with tempfile.TemporaryDirectory(dir=self._get_tmp_dir()) as folder:
             data = reading.read(
                 input_dict,
@@ -57,13 +65,20 @@ class Executor(BaseExecutor):
                 settings=settings,
                 about=data.about,
                 optional=data.optional,
+                tuner=tuner,
             )
             judge = Judge(float_model=maker.float_model, test=data.test, truth=data.truth, settings=settings)
-            tried = climb(settings.recipes, lambda recipe: judge.judge(recipe, maker.make(recipe)))
+            tried = climb(settings.recipes, functools.partial(_attempt, maker, judge))
             record = _record(tried, len(maker.float_model), data.truth, settings)
             if settings.measure:
                 record.measured = _measured(saved_model, maker.float_model, tried, data, Path(folder))
         _write(output_dict, tried, record)
+        shutil.rmtree(tuned, ignore_errors=True)
+
+
+def _attempt(maker: Maker, judge: Judge, recipe: Recipe) -> Attempt:
+    tried = judge.judge(recipe, maker.make(recipe))
+    return judge.with_control(tried, maker.control(recipe)) if recipe in TRAINED else tried
 
 
 def _record(tried: list[Attempt], float_bytes: int, truth: Truth, settings: QuantizerSettings) -> QuantizationRecord:

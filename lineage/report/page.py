@@ -58,6 +58,7 @@ def _environment() -> jinja2.Environment:
         size_against_float=quantized.size_against_float,
         drop_against_float=quantized.drop_against_float,
         allowed_drop=quantized.allowed_drop,
+        gain_over=quantized.gain_over,
         used_of_allowed=quantized.used_of_allowed,
         taken_by_xnnpack=quantized.taken_by_xnnpack,
         wilson=metrics.wilson,

@@ -3,7 +3,7 @@
 import collections
 import math
 
-from lineage.records import Measurement, QuantizationRecord
+from lineage.records import Control, Measurement, QuantizationRecord
 from lineage.report.metrics import is_share, number
 
 _FLOAT = "float"
@@ -31,6 +31,15 @@ def drop_against_float(record: QuantizationRecord) -> str:
 def allowed_drop(record: QuantizationRecord) -> str:
     """Such as `0.5 points worse is allowed`."""
     return f"{_amount(record.max_drop, record)} worse is allowed"
+
+
+def gain_over(control: Control, record: QuantizationRecord) -> str:
+    """Such as `1.2 points better than`, of a file that was fine-tuned for and its control."""
+    if not math.isfinite(control.gain):
+        return "not comparable with"
+    if control.gain == 0:
+        return "as good as"
+    return f"{_amount(control.gain, record)} {'better' if control.gain > 0 else 'worse'} than"
 
 
 def used_of_allowed(record: QuantizationRecord) -> float:

@@ -14,6 +14,7 @@ from lineage.outcome import State
 from lineage.recording import finish_run
 from lineage.records import (
     ConfusionMatrix,
+    Control,
     EvaluationRecord,
     Label,
     Latency,
@@ -29,6 +30,7 @@ from lineage.report.candidates import size_against_metric
 from lineage.report.metrics import wilson
 from lineage.report.tables import SHOWN_SLICES, slice_table
 from lineage.runs import Run, find_run
+from lineage.summary import summarize
 from tests.lineage.executions import begin, execute
 from tests.lineage.recorded import EVALUATION, QUANTIZATION, TRAINING
 
@@ -334,3 +336,15 @@ def test_what_the_quantizer_tried_is_a_table_and_a_picture_of_size_against_accur
     assert "int8, 14.2 µs" in size_against_metric(record) and "dynamic, 1.25 ms" in size_against_metric(record)
     assert "size and accuracy" in size_against_metric(record)
     assert size_against_metric(QUANTIZATION.model_copy(update={"candidates": [taken]})) == ""
+
+
+def test_a_file_that_was_fine_tuned_for_stands_beside_its_control(digits: Run, tmp_path: Path) -> None:
+    found = {"mode": "int8_qat", "bytes": 100_000, "value": 0.95, "drop": 0.01, "agreement": 0.95, "worst_slice": None}
+    control = Control(value=0.93, gain=0.02, interval=(0.012, 0.028))
+    tried = QuantizationCandidate(**found, blessed=True, reasons=[], control=control)
+    record = QUANTIZATION.model_copy(update={"mode": "int8_qat", "value": 0.95, "candidates": [tried]})
+    record.save(str(tmp_path / "Quantizer"))
+    said = "int8_qat is 2 points better than its control, the same fine-tuning without rounding, quantized when it had"
+    assert f"{said} ended (accuracy 93.00 %; 95 % interval" in page(digits, tmp_path).text
+    summary = summarize(digits).quantized
+    assert summary is not None and summary.control == control

@@ -28,6 +28,7 @@ def test_a_finished_run_shows_metrics_sizes_and_the_pushed_folder(digits: Run, t
         "accuracy": 0.958,
         "float_accuracy": 0.96,
         "measured": [],
+        "control": None,
     }
     assert shown["pushed"] == str(tmp_path / "serving" / "digits" / "3")
     assert shown["nodes"][1]["id"] == "Trainer"

@@ -79,6 +79,17 @@ def test_the_trainer_knows_weights_at_a_path_by_their_contents(tmp_path: Path) -
     assert found(b"1") == first
 
 
+def test_the_quantizer_depends_on_code_and_training_only_where_it_trains(tmp_path: Path) -> None:
+    def found(mode: str, rate: float) -> dict[str, str]:
+        model = f"def optimizer(hp): return {rate}"
+        return parameters(compiled(project(tmp_path, CSV, model, f"quantizer: {{mode: {mode}}}")), "Quantizer")
+
+    assert found("int8", 0.1) == found("int8", 0.2)
+    first, second = found("int8_qat", 0.1), found("int8_qat", 0.2)
+    assert first.pop("module_fingerprint") != second.pop("module_fingerprint")
+    assert first == second and '"epochs":10' in first["trainer"]
+
+
 def test_without_a_quantizer_the_evaluator_is_the_gate_before_the_serving_check(tmp_path: Path) -> None:
     ir = compiled(project(tmp_path, CSV, more="quantizer: {mode: none}"))
     assert "Quantizer" not in node_ids(ir)

@@ -2,8 +2,9 @@
 
 The gradient passes through the rounding as if it were not there (the straight-through estimator), and is 0 where an
 activation lies outside its range: Jacob et al., "Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference", CVPR 2018. Ranges are trained in the logarithm, so that a step changes each of them
-by a share: Jain et al., "Trained Quantization Thresholds for Accurate and Efficient Fixed-Point Inference", MLSys 2020.
+Integer-Arithmetic-Only Inference", CVPR 2018. Ranges are trained too, by what clipping and rounding cost: Esser et al.,
+"Learned Step Size Quantization", ICLR 2020; and in the logarithm, so that a step changes each by a share: Jain et al.,
+"Trained Quantization Thresholds for Accurate and Efficient Fixed-Point Inference of Deep Neural Networks", MLSys 2020.
 Moving averages would depend on the micro-batches that a step is cut into; these do not.
 """
 
@@ -37,14 +38,18 @@ class FakeQuant(keras.layers.Layer):
         self.calibrating = False
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         values = tf.cast(inputs, tf.float32)
         if self.calibrating:
             self._least.assign(tf.minimum(self._least, tf.reduce_min(values)))
             self._greatest.assign(tf.maximum(self._greatest, tf.reduce_max(values)))
             return inputs
         least, greatest = self.bounds()
-        return tf.cast(tf.quantization.fake_quant_with_min_max_vars(values, least, greatest, num_bits=8), inputs.dtype)
+        outputs = tf.quantization.fake_quant_with_min_max_vars(values, least, greatest, num_bits=8)
+        if training:  # the same numbers, whose error grows with the step
+            clipped, step = tf.clip_by_value(values, least, greatest), (greatest - least) / 255
+            outputs = clipped + step * tf.stop_gradient((outputs - clipped) / step)
+        return tf.cast(outputs, inputs.dtype)
 
     def bounds(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The least and the greatest of the range, float32."""

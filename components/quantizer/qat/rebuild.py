@@ -183,6 +183,8 @@ def _functional(model: keras.Model, inputs: Mapping[str, tf.TensorSpec]) -> kera
             "aware training cannot see; expected a Sequential or functional model. Write build_model with "
             "keras.Model(inputs, outputs), or set quantizer.mode to int8 or dynamic, which train nothing."
         )
+    if isinstance(model, keras.Sequential):  # it has no `input` before it is called
+        return keras.Model(*model.inputs, *model.outputs)
     return keras.Model(model.input, model.output)
 
 

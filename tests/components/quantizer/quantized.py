@@ -17,6 +17,7 @@ from components.quantizer.component import Quantizer
 from components.quantizer.describe import About
 from components.quantizer.settings import QuantizerSettings
 from components.signatures import TRANSFORMED
+from components.trainer.settings import TrainerSettings
 from lineage.records import QuantizationRecord
 from tests.components import small_data
 from tests.components.small_data import LABEL, fixed
@@ -80,11 +81,15 @@ def quantize(
     weight: str | None = None,
     slices: tuple[str, ...] = (),
     measure: bool = False,
+    source: str = "",
+    trainer: TrainerSettings | None = None,
     **settings: Any,
 ) -> Quantized:
-    """One run of the Quantizer on real MLMD."""
+    """One run of the Quantizer on real MLMD; `source` is the user's file that trained the model, as `trainer` says."""
     chosen = QuantizerSettings(**settings, measure=measure)
+    (root / "model.py").write_text(f"import keras\nfrom keras import layers\n\n{source}")
     how = {"task": task, "label": LABEL, "weight": weight, "slices": slices, "settings": chosen}
+    how |= {"module_file": str(root / "model.py"), "trainer": trainer or TrainerSettings()}
     ran = run_component(root, lambda **channels: Quantizer(**channels, **how), data)
     record = QuantizationRecord.load(ran.uri("metrics"))
     assert record is not None

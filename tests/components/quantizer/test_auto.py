@@ -16,16 +16,16 @@ from tests.components.small_data import LABEL, fixed
 from tests.tfx_harness import Given
 
 
-def breaks_under_int8(root: Path) -> dict[str, Given]:
+def breaks_under_int8(root: Path, ratio: float = 1000.0) -> dict[str, Given]:
     """Channels whose ranges differ a thousandfold and which the next layer undoes: one scale for all loses the small.
 
-    The eight channels of the hidden layer are x * [1000 x 4, 1 x 4]; the answer is the largest of the four small ones.
+    The eight channels of the hidden layer are x * [ratio x 4, 1 x 4]; the answer is the largest of the four small ones.
     With `dynamic` the activations stay float32 (so small weights do too), and float16 rounds no channel to nothing.
     """
     hidden = layers.Dense(8, activation="relu", use_bias=False)
     answers = layers.Dense(4, activation="softmax", use_bias=False)
     built = keras.Sequential([keras.Input([8]), hidden, answers])
-    hidden.set_weights([np.diag([1000.0] * 4 + [1.0] * 4)])
+    hidden.set_weights([np.diag([ratio] * 4 + [1.0] * 4)])
     answers.set_weights([np.concatenate([np.zeros((4, 4)), 5 * np.eye(4)])])
     x = np.abs(points(2))
     return inputs(root, built, {"x": x, LABEL: np.argmax(x[:, 4:], axis=1)}, X, KEYS)
