@@ -76,7 +76,10 @@ def _watch(config: Config, root: Path, seconds: float) -> NoReturn:
         if fingerprint != last:
             typer.echo(f"Waiting for new data; looking every {seconds:g} s.")
         last = fingerprint
-        time.sleep(seconds)
+        try:
+            time.sleep(seconds)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
 
 
 def rerun(
