@@ -51,6 +51,16 @@ def check_run_fn(config: Config) -> None:
         )
 
 
+def check_qat(config: Config) -> None:
+    """Where the Quantizer is to train, there is a `build_model`, whose layers it can see."""
+    if config.quantizer.trains and _has_run_fn(config):
+        raise InputError(
+            f"{config.model} defines run_fn, and quantization-aware training goes on with what build_model returns. "
+            "Set quantizer.mode to int8 or dynamic, or auto without qat, which train nothing; or define build_model "
+            "instead."
+        )
+
+
 def check_schema(config: Config) -> None:
     """The curated schema is there, can be parsed, and has no sparse features."""
     schema = _curated_schema(config)
@@ -159,6 +169,7 @@ def check_text(config: Config) -> None:
 CHECKS: tuple[Callable[[Config], None], ...] = (
     check_code,
     check_run_fn,
+    check_qat,
     check_schema,
     check_thresholds,
     check_metrics,

@@ -5,6 +5,7 @@ Light on purpose: reading a config imports neither TensorFlow nor TFX.
 
 import difflib
 import json
+import typing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -217,9 +218,9 @@ def _section(location: list[str]) -> type[pydantic.BaseModel]:
     section: type[pydantic.BaseModel] = Config
     for key in location:
         annotation = _keys(section)[key].annotation if key in _keys(section) else None
-        section = (
-            annotation if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel) else Threshold
-        )
+        options = [annotation, *typing.get_args(annotation)]  # a section may be left out: `Section | None`
+        sections = [one for one in options if isinstance(one, type) and issubclass(one, pydantic.BaseModel)]
+        section = sections[0] if sections else Threshold
     return section
 
 

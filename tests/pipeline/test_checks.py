@@ -61,6 +61,13 @@ def test_settings_that_a_run_fn_cannot_know_of_are_refused(tmp_path: Path) -> No
     assert "it is told of epochs, batch_size, hyperparameters, seed, warm_start." in text
 
 
+def test_quantizer_that_trains_needs_a_build_model(tmp_path: Path) -> None:
+    project(tmp_path)
+    (tmp_path / "model.py").write_text("def run_fn(fn_args): ...\n")
+    text = message(tmp_path, "quantizer.mode=auto", "quantizer.qat={epochs: 2}")
+    assert "model.py defines run_fn, and quantization-aware training goes on with what build_model returns" in text
+
+
 def test_no_threshold_is_refused(tmp_path: Path) -> None:
     assert "no model could ever be blessed" in message(project(tmp_path), "evaluator.thresholds={}")
 

@@ -47,6 +47,8 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path) -> N
     text = message(write(tmp_path, trainer={"epoch": 3}))
     assert "`trainer.epoch`" in text
     assert "`epochs`" in text
+    text = message(write(tmp_path, quantizer={"qat": {"epoch": 3}}))
+    assert "`quantizer.qat.epoch`: did you mean `epochs`?" in text, "of a section that may be left out"
 
 
 def test_every_wrong_field_is_reported_at_once(tmp_path: Path) -> None:

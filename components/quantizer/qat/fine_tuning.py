@@ -71,7 +71,7 @@ class FineTuning:
           InputError: the model has a layer that cannot be rounded, or the fine-tuning broke down.
         """
         training = self._training(Rounding(bits if aware else None, activations=aware))
-        name = f"int{bits}" if aware else "control"
+        name = f"int{bits}_qat" if aware else "control"
         if not self._is_done(name):
             log.info("%s: fine-tuning for %d epochs", name, self._settings.epochs)
             self._train(training, self._folder / name)
