@@ -42,6 +42,7 @@ class Executor(BaseExecutor):
         """Writes the outputs `tflite_model`, `blessing` and `metrics`."""
         settings = QuantizerSettings.model_validate_json(exec_properties["settings"])
         saved_model = path_utils.serving_model_path(get_single_instance(input_dict["model"]).uri)
+        _check_signature(saved_model, reading.signature_of(input_dict, settings))
         tuned = checkpoint_folder(get_single_instance(output_dict["metrics"]).uri, input_dict, exec_properties)
         tuner = Tuner(input_dict, exec_properties, saved_model, tuned) if settings.trains else None
         if tuner and settings.recipes[0] in TRAINED:
@@ -56,7 +57,6 @@ class Executor(BaseExecutor):
                 settings=settings,
                 folder=Path(folder),
             )
-            _check_signature(saved_model, data.signature)
             maker = Maker(
                 saved_model=saved_model,
                 signature=data.signature,

@@ -42,6 +42,11 @@ class Data:
     optional: Sequence[str]
 
 
+def signature_of(input_dict: Mapping[str, list[Artifact]], settings: QuantizerSettings) -> str:
+    """The signature that becomes the file: of raw features where `preprocessing_fn` is to be inside."""
+    return SERVING_DEFAULT if input_dict.get("transform_graph") and settings.include_preprocessing else TRANSFORMED
+
+
 def read(
     input_dict: Mapping[str, list[Artifact]],
     *,
@@ -72,7 +77,8 @@ def read(
     raw_examples = input_dict.get("raw_examples") or examples
     spec = dataset.with_image_sizes(dataset.model_spec(schema, transform), examples)
     raw_spec = dataset.raw_spec(schema)
-    inside = transform is not None and settings.include_preprocessing
+    signature = signature_of(input_dict, settings)
+    inside = signature == SERVING_DEFAULT
     if inside:
         train_rows = test_rows = _untransformed(raw_examples, schema, transform, spec, label, weight)
     else:
@@ -84,7 +90,7 @@ def read(
     test = test_rows.read(_TEST, label, weight, cache)
     outside = transform is not None and not inside
     return Data(
-        signature=SERVING_DEFAULT if inside else TRANSFORMED,
+        signature=signature,
         inputs=dataset.input_specs(train_rows.spec, label, weight),
         train=train,
         test=test,
