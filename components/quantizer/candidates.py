@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from components.dataset import AnySplit
 from components.quantizer import convert, graph
-from components.quantizer.answers import ask
+from components.quantizer.answers import Answers, ask
 from components.quantizer.compare import Comparison, Truth, compare
 from components.quantizer.describe import About, described
 from components.quantizer.gate import Gate, worst
@@ -29,7 +29,7 @@ log = logging.getLogger("slipway.quantizer")
 
 @dataclasses.dataclass(frozen=True)
 class Attempt:
-    """A recipe that was tried; `model` and `found` are None where it made no file that runs.
+    """A recipe that was tried; `model`, `found` and `answers` are None where it made no file that runs.
 
     `control` compares the file of the same fine-tuning without rounding with this one, where it was fine-tuned.
     """
@@ -39,6 +39,7 @@ class Attempt:
     found: Comparison | None
     reasons: list[str]
     notes: list[str]
+    answers: Answers | None = None
     control: Comparison | None = None
 
     @property
@@ -142,24 +143,27 @@ class Judge:
 
     def __init__(self, *, float_model: bytes, test: AnySplit, truth: Truth, settings: QuantizerSettings):
         self._test, self._truth, self._gate = test, truth, Gate(settings)
-        self._float_answers = ask(TFLite(float_model), test, truth.task)
+        self._float_answers = self._ask(float_model)
 
     def judge(self, recipe: Recipe, model: bytes) -> Attempt:
         """Runs the file on the whole split; raises InputError where it cannot run."""
-        found = compare(self._truth, self._float_answers, ask(TFLite(model), self._test, self._truth.task))
+        answers = self._ask(model)
+        found = compare(self._truth, self._float_answers, answers)
         graphs = graph.read(model)
         reasons = self._gate.reasons(found, graph.float_ops(graphs) if recipe in INTEGER else [])
         log.info("%s | %s %.4f, float %.4f | %d bytes | %s", recipe, found.metric, found.value, found.float_value,
                  len(model), "refused" if reasons else "passed")  # fmt: skip
-        return Attempt(recipe, model, found, reasons, graph.not_merged(graphs))
+        return Attempt(recipe, model, found, reasons, graph.not_merged(graphs), answers)
 
     def with_control(self, tried: Attempt, control: bytes) -> Attempt:
         """The attempt beside the file of its control, which is not judged."""
-        assert tried.model is not None
-        answers = [ask(TFLite(model), self._test, self._truth.task) for model in (tried.model, control)]
-        found = compare(self._truth, *answers)
+        assert tried.answers is not None
+        found = compare(self._truth, tried.answers, self._ask(control))
         log.info("%s | its control %s %.4f", tried.recipe, found.metric, found.value)
         return dataclasses.replace(tried, control=found)
+
+    def _ask(self, model: bytes) -> Answers:
+        return ask(TFLite(model), self._test, self._truth.task)
 
 
 def climb(recipes: Iterable[Recipe], attempt: Callable[[Recipe], Attempt]) -> list[Attempt]:
