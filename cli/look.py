@@ -13,7 +13,7 @@ from cli.outcome import print_nodes, print_outcome, report_of
 from cli.style import STYLES, duration
 from lineage.outcome import InputError
 from lineage.runs import find_run, list_runs
-from lineage.store import make_run_folder, open_store
+from lineage.store import REPORT, make_run_folder, open_store
 from lineage.summary import Summary, summarize
 
 
@@ -56,7 +56,7 @@ def report(
     from lineage.report import render  # matplotlib: half a second that the other verbs need not wait
 
     found = find_run(open_store(root), root.absolute(), run)
-    out = (output or make_run_folder(root, found.id) / "report.html").absolute()
+    out = (output or make_run_folder(root, found.id) / REPORT).absolute()
     if out.is_dir():
         raise InputError(f"{out} is a folder. Name the HTML file to write with -o.")
     try:

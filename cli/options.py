@@ -14,6 +14,9 @@ Overrides = Annotated[
 Span = Annotated[
     int | None, typer.Option("--span", help="The last span of the data; without it, the newest one that is there.")
 ]
+To = Annotated[
+    str | None, typer.Option("--to", metavar="NODE", help="The last one; without it, all that depend on it.")
+]
 PipelinePath = Annotated[str, typer.Argument(help="Folder with a pipeline.yaml, or the YAML file.")]
 
 DEFAULT_ROOT = Path("output")

@@ -9,6 +9,7 @@ from cli.style import STYLES, duration, number
 from lineage.outcome import State
 from lineage.records import FLOAT, SAVED_MODEL
 from lineage.runs import Run
+from lineage.store import LOG, REPORT
 from lineage.summary import QuantizationSummary, Summary, summarize
 from lineage.units import latency
 
@@ -29,7 +30,7 @@ def print_outcome(run: Run, report: Path | None, console: Console) -> None:
 
 def report_of(run: Run) -> Path | None:
     """The file of its report, where there is one."""
-    path = run.folder / "report.html"
+    path = run.folder / REPORT
     return path if path.exists() else None
 
 
@@ -52,7 +53,7 @@ def _facts(run: Run, summary: Summary, report: Path | None) -> list[tuple[str, s
         tflite = Path(summary.pushed) / "model.tflite"
         facts += [("TFLite model", str(tflite))] if tflite.exists() else []
     if run.state in (State.FAILED, State.INTERRUPTED):
-        facts.append(("log", str(run.folder / "log.txt")))
+        facts.append(("log", str(run.folder / LOG)))
     return [*facts, *([("report", str(report))] if report else [])]
 
 

@@ -9,14 +9,13 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Json, Overrides, PipelinePath, Root
+from cli.options import DEFAULT_ROOT, Json, Overrides, PipelinePath, Root, To
 from cli.outcome import print_outcome, report_of
 from cli.progress import watch
 from cli.quiet import quiet
 from cli.scratch import scratch
-from cli.work import To
 from lineage.outcome import ExitCode, InputError, State
-from lineage.store import SCRATCH, run_folder
+from lineage.store import COMPILED, LOG, REPORT, SCRATCH, run_folder
 from pipeline import checks
 from pipeline.config import load
 from pipeline.prepare import prepare
@@ -86,7 +85,7 @@ def begin(
         from runners.compiled import read
 
         begun = scheduled.begin(read(compiled.absolute()), run, runner, scheduled.Part(first, last, base))
-    report = run_folder(begun.root, run) / "report.html"
+    report = run_folder(begun.root, run) / REPORT
     found = {"run": run, "nodes": begun.node_ids, "report": str(report)}
     typer.echo(json.dumps(found) if as_json else f"Began {run} of {', '.join(begun.node_ids)}.")
 
@@ -95,7 +94,7 @@ def node(run: ScheduledRun, nodes: Nodes, root: Root = DEFAULT_ROOT) -> None:
     """Run nodes of a run that a scheduler has begun, unless they have run."""
     end_with_parent(signal.SIGTERM)  # a scheduler that was killed, and begins again, meets nobody at work
     folder = _begun_folder(root.absolute(), run)
-    with quiet(folder / "log.txt") as terminal, scratch(folder / SCRATCH / nodes[0]):
+    with quiet(folder / LOG) as terminal, scratch(folder / SCRATCH / nodes[0]):
         with watch(Console(file=terminal, soft_wrap=True)) as observer:
             from runners import scheduled
 
@@ -108,7 +107,7 @@ def node(run: ScheduledRun, nodes: Nodes, root: Root = DEFAULT_ROOT) -> None:
 def end(run: ScheduledRun, root: Root = DEFAULT_ROOT) -> None:
     """Record how a scheduled run ended, and write its report; the exit code is that of `slipway run`."""
     folder = _begun_folder(root.absolute(), run)
-    with quiet(folder / "log.txt"):
+    with quiet(folder / LOG):
         ended = ended_as(root.absolute(), run)
     print_outcome(ended, report_of(ended), Console(soft_wrap=True))
     raise typer.Exit(_EXIT_CODES[ended.state])
@@ -116,6 +115,6 @@ def end(run: ScheduledRun, root: Root = DEFAULT_ROOT) -> None:
 
 def _begun_folder(root: Path, run: str) -> Path:
     folder = run_folder(root, run)
-    if not (folder / "pipeline.pb").is_file():
+    if not (folder / COMPILED).is_file():
         raise InputError(f"No run {run} has begun under {root}. Start with `slipway begin`.")
     return folder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId, Span
+from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId, Span, To
 from cli.outcome import print_outcome, report_of
 from cli.progress import lines, watch
 from cli.quiet import quiet
@@ -17,7 +17,7 @@ from cli.scratch import scratch
 from lineage.diff import differences
 from lineage.outcome import ExitCode, InputError
 from lineage.runs import Run, find_run, latest_run
-from lineage.store import SCRATCH, make_run_folder, open_store
+from lineage.store import LOG, SCRATCH, make_run_folder, open_store
 from pipeline import checks, spans
 from pipeline.config import Config, load, loads
 from pipeline.fingerprint import run_fingerprint, run_inputs
@@ -37,9 +37,6 @@ Watch = Annotated[
     typer.Option("--watch", metavar="SECONDS", min=1, help="Go on: run whenever there is a new span, or other data."),
 ]
 From = Annotated[str, typer.Option("--from", metavar="NODE", help="The first node to run again.")]
-To = Annotated[
-    str | None, typer.Option("--to", metavar="NODE", help="The last one; without it, all that depend on it.")
-]
 
 
 def run(
@@ -56,12 +53,13 @@ def run(
     if watch_seconds is not None:
         _watch(given, root.absolute(), watch_seconds)
     config = prepared(given, root, span)
+    inputs = run_inputs(config)
     part = partial(_latest(config, root), only, only) if only else None
-    if not (force or part) and (current := up_to_date(config, root.absolute())):
+    if not (force or part) and (current := up_to_date(config, root.absolute(), inputs)):
         typer.echo(f"Up to date: nothing has changed since {current.id}. --force runs it all the same.")
         print_outcome(current, report_of(current), Console(soft_wrap=True))
         return
-    _finish(_execute(plan(config, root.absolute(), force=force, partial=part)))
+    _finish(_execute(plan(config, root.absolute(), inputs, force=force, partial=part)))
 
 
 def _watch(config: Config, root: Path, seconds: float) -> NoReturn:
@@ -69,9 +67,10 @@ def _watch(config: Config, root: Path, seconds: float) -> NoReturn:
     last = ""
     while True:
         current = prepared(config, root)
-        fingerprint = run_fingerprint(run_inputs(current))
-        if fingerprint != last and not up_to_date(current, root):
-            result = _execute(plan(current, root))
+        inputs = run_inputs(current)
+        fingerprint = run_fingerprint(inputs)
+        if fingerprint != last and not up_to_date(current, root, inputs):
+            result = _execute(plan(current, root, inputs))
             print_outcome(result.run, result.report, Console(soft_wrap=True))
         if fingerprint != last:
             typer.echo(f"Waiting for new data; looking every {seconds:g} s.")
@@ -89,18 +88,19 @@ def rerun(
     base = find_run(open_store(root), root.absolute(), run)
     part = partial(base, first, last)
     config = prepared(loads(base.config, base.place, tuple(override or ())), root)
-    _finish(_execute(plan(config, root.absolute(), partial=part)))
+    _finish(_execute(plan(config, root.absolute(), run_inputs(config), partial=part)))
 
 
 def reproduce(run: RunId = None, root: Root = DEFAULT_ROOT) -> None:
     """Run everything again that a run did, on the same inputs, and compare the metrics to the last digit."""
     base = find_run(open_store(root), root.absolute(), run)
     config = prepared(loads(base.config, base.place), root)
-    changed = differences(base, dataclasses.replace(base, inputs=run_inputs(config)))
+    inputs = run_inputs(config)
+    changed = differences(base, dataclasses.replace(base, inputs=inputs))
     if changed:
         told = "\n".join(f"- {one.part} {one.name}: {one.first}, now {one.second}" for one in changed)
         raise InputError(f"{base.id} cannot be reproduced, since its inputs are no longer what they were:\n{told}")
-    result = _execute(plan(config, root.absolute(), force=True))
+    result = _execute(plan(config, root.absolute(), inputs, force=True))
     if result.exit_code is not ExitCode.DONE:
         _finish(result)
     differ = [one for one in differences(base, result.run) if one.part == "metrics"]
@@ -138,7 +138,7 @@ def _finish(result: "Result") -> None:
 
 
 def _execute(planned: Plan) -> "Result":
-    log_file = make_run_folder(planned.root, planned.run_id) / "log.txt"
+    log_file = make_run_folder(planned.root, planned.run_id) / LOG
     try:
         with quiet(log_file) as terminal, scratch(planned.folder / SCRATCH):
             console = Console(file=terminal, soft_wrap=True)

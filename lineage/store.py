@@ -19,8 +19,11 @@ RUN = "pipeline_run"
 NODE = "node"
 
 
-# Temporary files of a run, in its folder.
+# What lies in the folder of a run: temporary files, log, report, and the compiled pipeline.
 SCRATCH = "tmp"
+LOG = "log.txt"
+REPORT = "report.html"
+COMPILED = "pipeline.pb"
 
 _SECONDS = 10.0  # that one waits for a database which another program holds
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from components import user_code
@@ -32,15 +33,20 @@ def run_inputs(config: Config) -> dict[str, Any]:
 def code_inputs(config: Config) -> dict[str, str]:
     """SHA-256 (hex) of what goes with the code: user source, schema and first weights; empty where there is none."""
     return {
-        "code": code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS),
+        "code": source_fingerprint(config),
         "schema": curated.fingerprint(str(config.resolve(config.schema_file))) if config.schema_file else "",
         "weights": warm_start_fingerprint(config) or "",
     }
 
 
-def run_fingerprint(inputs: dict[str, Any]) -> str:
+def run_fingerprint(inputs: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of what `run_inputs` gave."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def source_fingerprint(config: Config) -> str:
+    """SHA-256 (hex) of all of the user's source that some node reaches."""
+    return code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS)
 
 
 def code_fingerprint(config: Config, *functions: str) -> str:

@@ -1,6 +1,5 @@
 """Work in a forked child of this process, which has done the slow imports: a crash there ends that work only."""
 
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -17,9 +16,9 @@ import psutil
 from components import log_pipe
 from components.trainer.worker_error import WorkerError
 from lineage.outcome import GateRefused, InputError
+from runners.parent import end_with_parent
 
 _PASSED_ON = (InputError, GateRefused, WorkerError)
-_PR_SET_PDEATHSIG = 1
 _OUT_OF_MEMORY = (
     "was killed by the kernel's OOM killer: the machine, or the container, had no memory left. Give it more, or make "
     "the work smaller, such as a smaller trainer.batch_size or a greater trainer.accumulate"
@@ -127,7 +126,7 @@ def in_child(work: Callable[[], Any]) -> Any:
 
 def _enter(work: Callable[[], Any], connection: Connection, parent: int) -> None:
     os.setsid()  # Ctrl-C goes to the parent, who then asks its children to end
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
     for number, handler in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
@@ -141,16 +140,12 @@ def _enter(work: Callable[[], Any], connection: Connection, parent: int) -> None
         outcome = None, error
     except Exception as error:
         traceback.print_exc()
-        outcome = None, WorkerError(_named(error), traceback.extract_tb(error.__traceback__))
+        outcome = None, WorkerError.of(error)
     connection.send(outcome)
     connection.close()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # not by way of the parent's exit handlers, or of TensorFlow's threads
-
-
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip() or 'no message'}"
 
 
 def _held(process: psutil.Process) -> int:

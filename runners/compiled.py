@@ -6,14 +6,13 @@ from pathlib import Path
 import pydantic
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import user_code
 from lineage.outcome import InputError
+from lineage.store import COMPILED
 from pipeline.compile import compile_pipeline
 from pipeline.config import Config, loads
-from pipeline.fingerprint import code_fingerprint
+from pipeline.fingerprint import source_fingerprint
 from runners.child import in_child
 
-_IR = "pipeline.pb"
 _ABOUT = "compiled.json"
 
 
@@ -33,14 +32,23 @@ class Compiled:
     ir: pipeline_pb2.Pipeline
 
 
+def compile_apart(config: Config, root: Path) -> pipeline_pb2.Pipeline:
+    """Compiles in a forked child: the user's file may start TensorFlow, after which a process cannot be forked.
+
+    Raises:
+      InputError: the user's file cannot be imported, or the head of the data is wrong.
+    """
+    ir = in_child(lambda: compile_pipeline(config, root).SerializeToString(deterministic=True))
+    return pipeline_pb2.Pipeline.FromString(ir)
+
+
 def write(config: Config, root: Path, folder: Path) -> Compiled:
     """Compiles a checked config into a folder, which it makes; what lies there is replaced.
 
     Raises:
       InputError: the user's file cannot be imported, or the folder cannot be written to.
     """
-    ir = in_child(lambda: compile_pipeline(config, root).SerializeToString(deterministic=True))
-    compiled = Compiled(config, root, pipeline_pb2.Pipeline.FromString(ir))
+    compiled = Compiled(config, root, compile_apart(config, root))
     save(compiled, folder)
     return compiled
 
@@ -52,10 +60,10 @@ def save(compiled: Compiled, folder: Path) -> None:
       InputError: the folder cannot be written to.
     """
     config, ir = compiled.config, compiled.ir.SerializeToString(deterministic=True)
-    about = _About(config=config.to_yaml(), place=config.folder, root=compiled.root, code=_code(config))
+    about = _About(config=config.to_yaml(), place=config.folder, root=compiled.root, code=source_fingerprint(config))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in ((_IR, ir), (_ABOUT, about.model_dump_json(indent=1).encode())):
+        for name, content in ((COMPILED, ir), (_ABOUT, about.model_dump_json(indent=1).encode())):
             (folder / f"{name}.new").write_bytes(content)
             (folder / f"{name}.new").rename(folder / name)
     except OSError as error:
@@ -71,19 +79,15 @@ def read(folder: Path) -> Compiled:
     """
     try:
         about = _About.model_validate_json((folder / _ABOUT).read_bytes())
-        ir = pipeline_pb2.Pipeline.FromString((folder / _IR).read_bytes())
+        ir = pipeline_pb2.Pipeline.FromString((folder / COMPILED).read_bytes())
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} is no compiled pipeline: there is no {error.filename}. Run `slipway compile`."
         ) from None
     config = loads(about.config, about.place)
-    if _code(config) != about.code:
+    if source_fingerprint(config) != about.code:
         raise InputError(
             f"{config.resolve(config.model)} has changed since the pipeline was compiled to {folder}. "
             "Run `slipway compile` again."
         )
     return Compiled(config, about.root, ir)
-
-
-def _code(config: Config) -> str:
-    return code_fingerprint(config, user_code.PREPROCESSING, *user_code.HOOKS)

@@ -6,7 +6,7 @@ from lineage import recording
 from lineage.outcome import DONE, State
 from lineage.report import render
 from lineage.runs import Run, find_run
-from lineage.store import open_store
+from lineage.store import REPORT, open_store
 from runners.partial import executed
 
 
@@ -26,5 +26,5 @@ def end(root: Path, run_id: str) -> Run:
     reason = run.reason or f"{', '.join(node.id for node in left)} did not run to the end."
     recording.finish_run(store, run_id, state, reason if left else "")
     ended = find_run(store, root, run_id)
-    render(ended, ended.folder / "report.html")
+    render(ended, ended.folder / REPORT)
     return ended

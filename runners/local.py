@@ -15,9 +15,9 @@ from lineage.lock import RunLock
 from lineage.outcome import ExitCode, State
 from lineage.report import render
 from lineage.runs import Run
-from pipeline.compile import compile_pipeline
+from lineage.store import REPORT
 from runners import verbs
-from runners.child import in_child
+from runners.compiled import compile_apart
 from runners.failure import Failure
 from runners.nodes import Observer, run_nodes
 from runners.plan import Plan
@@ -40,15 +40,13 @@ def run(plan: Plan, observer: Observer) -> Result:
     KeyboardInterrupt, and SIGTERM as SystemExit, pass through and leave a run that can be continued.
     """
     with RunLock(plan.root, plan.run_id), sigterm_as_exit():
-        # The user's file may start TensorFlow, after which this process could not be forked.
-        compiled = in_child(lambda: compile_pipeline(plan.config, plan.root).SerializeToString(deterministic=True))
-        failure = drive(plan, pipeline_pb2.Pipeline.FromString(compiled), observer)
+        failure = drive(plan, compile_apart(plan.config, plan.root), observer)
     finished = verbs.load(plan.root, plan.run_id).read()
     if not plan.config.schema_file:
         _write_schema_for_review(finished)
-    report = finished.folder / "report.html"
+    report = finished.folder / REPORT
     render(finished, report)
-    return Result(finished, _exit_code(failure), report)
+    return Result(finished, failure.exit_code if failure else ExitCode.DONE, report)
 
 
 def drive(plan: Plan, compiled: pipeline_pb2.Pipeline, observer: Observer) -> Failure | None:
@@ -57,10 +55,6 @@ def drive(plan: Plan, compiled: pipeline_pb2.Pipeline, observer: Observer) -> Fa
     failure = run_nodes(begun, plan.config, observer)
     verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
     return failure
-
-
-def _exit_code(failure: Failure | None) -> ExitCode:
-    return failure.exit_code if failure else ExitCode.DONE
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from lineage.outcome import DONE, InputError
 from lineage.runs import Run
@@ -40,6 +41,11 @@ def partial(base: Run, first: str, last: str | None) -> Partial:
             f"Begin with {next(node_id for node_id in known if node_id in missing)}, or take another run."
         )
     return Partial(base.id, first, last)
+
+
+def inputs_of(inputs: Mapping[str, Any], partial: Partial | None) -> Mapping[str, Any]:
+    """What the result of a run depends on: `inputs`, and, where only some nodes are run, which."""
+    return {**inputs, "partial": dataclasses.asdict(partial)} if partial else inputs
 
 
 def executed(first: str, last: str | None, edges: Iterable[tuple[str, str]]) -> set[str]:

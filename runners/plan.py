@@ -15,9 +15,9 @@ from lineage.runs import Run, latest_run
 from lineage.store import RUN, claim_run_folder, create_store, run_folder
 from lineage.summary import pushed_folder
 from pipeline.config import Config
-from pipeline.fingerprint import run_fingerprint, run_inputs
+from pipeline.fingerprint import run_fingerprint
 from pipeline.nodes import NODE_IDS
-from runners.partial import Partial
+from runners.partial import Partial, inputs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Of the inputs."""
-        return run_fingerprint(dict(self.inputs))
+        return run_fingerprint(self.inputs)
 
     @property
     def folder(self) -> Path:
@@ -55,28 +55,29 @@ class Plan:
         return run_folder(self.root, self.run_id)
 
 
-def up_to_date(config: Config, root: Path) -> Run | None:
-    """The pipeline's latest run, where it is complete, its outputs are there, and it would do the same again."""
+def up_to_date(config: Config, root: Path, inputs: Mapping[str, Any]) -> Run | None:
+    """The pipeline's latest run, where it is complete, its outputs are there, and its inputs were the same."""
     store = create_store(root, config.metadata)
     run = latest_run(store, root, config.name)
-    if run is None or run.state is not State.COMPLETE or run.fingerprint != run_fingerprint(run_inputs(config)):
+    if run is None or run.state is not State.COMPLETE or run.fingerprint != run_fingerprint(inputs):
         return None
     return None if _lost(run) else run
 
 
-def plan(config: Config, root: Path, *, force: bool = False, partial: Partial | None = None) -> Plan:
+def plan(
+    config: Config, root: Path, inputs: Mapping[str, Any], *, force: bool = False, partial: Partial | None = None
+) -> Plan:
     """Continues the pipeline's last run if it was killed and nothing has changed since; else names a new run.
 
     Args:
       config: The pipeline.
       root: The folder for artifacts, metadata and served models.
+      inputs: All that the result of all nodes depends on, from `run_inputs`.
       force: Whether nothing is taken from the cache; otherwise that is only what has vanished from the folder.
       partial: Which nodes are run; None for all. These are never taken from the cache.
     """
     store = create_store(root, config.metadata)
-    inputs = run_inputs(config)
-    if partial:
-        inputs["partial"] = dataclasses.asdict(partial)
+    inputs = inputs_of(inputs, partial)
     killed = interrupted_run(store, root, config.name, run_fingerprint(inputs))
     run_id = killed.id if killed else _new_id(store, root, config.name)
     latest = latest_run(store, root, config.name)

@@ -19,7 +19,7 @@ from runners.compiled import Compiled
 from runners.failure import Failure
 from runners.local import sigterm_as_exit
 from runners.nodes import Observer, run_nodes
-from runners.partial import Partial, check_known, partial
+from runners.partial import Partial, check_known, inputs_of, partial
 from runners.plan import Plan
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -43,10 +43,8 @@ def begin(compiled: Compiled, run_id: str, runner: str, part: Part | None = None
     """
     if not _RUN_ID.fullmatch(run_id):
         raise InputError(f"Got the run id {run_id!r}, expected letters, digits, dots, dashes and underscores.")
-    inputs = run_inputs(compiled.config)
     chosen = _chosen(compiled, run_id, part or Part())
-    if chosen:
-        inputs["partial"] = dataclasses.asdict(chosen)
+    inputs = inputs_of(run_inputs(compiled.config), chosen)
     anew = frozenset(NODE_IDS) if chosen else frozenset[str]()
     return verbs.begin(Plan(compiled.config, compiled.root, run_id, inputs, False, anew, chosen, runner), compiled.ir)
 

@@ -18,13 +18,11 @@ from lineage.connection import connection
 from lineage.outcome import DONE, GateRefused, InputError, State
 from lineage.recording import NewRun
 from lineage.runs import Node, Run, find_run
-from lineage.store import create_store, run_folder
+from lineage.store import COMPILED, create_store, run_folder
 from pipeline.compile import edges, for_run, node_ids
 from runners.gates import reasons_of_refusal
 from runners.partial import Partial
 from runners.plan import Plan
-
-_COMPILED = "pipeline.pb"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +37,11 @@ class Begun:
     @property
     def node_ids(self) -> list[str]:
         """Ids of the nodes that are run, in an order in which they can."""
-        return [node_id for node_id in node_ids(self.ir) if not _options(self.ir, node_id).HasField("skip")]
+        return [
+            node_id
+            for node_id in node_ids(self.ir)
+            if not _compiled(self.ir, node_id).execution_options.HasField("skip")
+        ]
 
     def read(self) -> Run:
         """The run as it is recorded now."""
@@ -74,16 +76,16 @@ def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
     if plan.partial:
         _mark(ir, plan.partial)
     for node_id in plan.anew & set(node_ids(ir)):
-        _options(ir, node_id).caching_options.enable_cache = False
+        _compiled(ir, node_id).execution_options.caching_options.enable_cache = False
     if plan.partial:
         _take_from_base(plan.root, ir, plan.partial)
-    (plan.folder / _COMPILED).write_bytes(ir.SerializeToString(deterministic=True))
+    (plan.folder / COMPILED).write_bytes(ir.SerializeToString(deterministic=True))
     return Begun(plan.root, plan.run_id, ir, store)
 
 
 def load(root: Path, run_id: str) -> Begun:
     """A run that has begun, perhaps in another process."""
-    ir = pipeline_pb2.Pipeline.FromString((run_folder(root, run_id) / _COMPILED).read_bytes())
+    ir = pipeline_pb2.Pipeline.FromString((run_folder(root, run_id) / COMPILED).read_bytes())
     return Begun(root, run_id, ir, create_store(root))
 
 
@@ -94,21 +96,16 @@ def node(begun: Begun, node_id: str) -> Node:
       GateRefused: the node, or the blessing it gave, refuses what was made; what it gave is recorded.
       Exception: what its executor raised.
     """
-    if (done := done_before(begun, node_id)) is None:
+    found = recorded(begun, node_id)
+    if found.state not in DONE:
         _launch(begun, node_id)
-        done = recorded(begun, node_id)
-    if done.state is State.REFUSED:
-        raise GateRefused("\n".join([f"{node_id} refused:", *reasons_of_refusal(done)]))
-    if done.state not in DONE:
+        found = recorded(begun, node_id)
+    if found.state is State.REFUSED:
+        raise GateRefused("\n".join([f"{node_id} refused:", *reasons_of_refusal(found)]))
+    if found.state not in DONE:
         # The launcher only logs an input that it cannot resolve.
         raise RuntimeError(f"{node_id} could not be started: an input is missing")
-    return done
-
-
-def done_before(begun: Begun, node_id: str) -> Node | None:
-    """The node, if an execution of this run has ended well: a run that is continued does not run it again."""
-    node = recorded(begun, node_id)
-    return node if node.state in DONE else None
+    return found
 
 
 def end(begun: Begun, state: State, reason: str = "") -> None:
@@ -144,8 +141,8 @@ def _take_from_base(root: Path, ir: pipeline_pb2.Pipeline, partial: Partial) -> 
         raise InputError(f"Run {partial.base} lacks what this one needs: {error}") from error
 
 
-def _options(ir: pipeline_pb2.Pipeline, node_id: str) -> Any:
-    return next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id).execution_options
+def _compiled(ir: pipeline_pb2.Pipeline, node_id: str) -> Any:
+    return next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
 
 
 def _handle(root: Path) -> Any:
@@ -155,9 +152,8 @@ def _handle(root: Path) -> Any:
 
 def _launch(begun: Begun, node_id: str) -> None:
     deployment = runner_utils.extract_local_deployment_config(begun.ir)
-    [pipeline_node] = [n.pipeline_node for n in begun.ir.nodes if n.pipeline_node.node_info.id == node_id]
     Launcher(
-        pipeline_node=pipeline_node,
+        pipeline_node=_compiled(begun.ir, node_id),
         mlmd_connection=_handle(begun.root),
         pipeline_info=begun.ir.pipeline_info,
         pipeline_runtime_spec=begun.ir.runtime_spec,

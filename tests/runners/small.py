@@ -22,6 +22,7 @@ from lineage.outcome import GateRefused
 from lineage.runs import Node, Run, find_run
 from lineage.store import create_store, open_store, pipeline_root
 from pipeline.config import loads
+from pipeline.fingerprint import run_inputs
 from runners import local
 from runners.partial import partial
 from runners.plan import plan
@@ -121,7 +122,7 @@ def drive(root: Path, folder: Path, overrides: Sequence[str], first: str, force:
     """In the child: as `slipway run`, or with `first` as `slipway rerun --from`; ends with its exit code."""
     config = loads(YAML, folder, tuple(overrides))
     part = partial(find_run(create_store(root), root, None), first, None) if first else None
-    planned = plan(config, root, partial=part, force=force)
+    planned = plan(config, root, run_inputs(config), partial=part, force=force)
     with RunLock(root, planned.run_id), local.sigterm_as_exit():
         failure = local.drive(planned, compiled(root, folder), Silent())
     raise SystemExit(failure.exit_code if failure else 0)

@@ -6,6 +6,7 @@ import pytest
 
 from lineage.outcome import InputError
 from pipeline.config import loads
+from pipeline.fingerprint import run_inputs
 from runners.partial import partial
 from runners.plan import up_to_date
 from tests.runners.small import NODES, YAML, Small
@@ -35,13 +36,13 @@ def test_a_rerun_from_each_node_executes_it_and_all_below(small: Small) -> None:
 
 def test_unchanged_is_up_to_date_until_an_output_is_lost_which_alone_is_made_again(small: Small) -> None:
     config = loads(YAML, small.folder)
-    assert up_to_date(config, small.root) is None
+    assert up_to_date(config, small.root, run_inputs(config)) is None
     assert small.run() == 0
-    current = up_to_date(config, small.root)
+    current = up_to_date(config, small.root, run_inputs(config))
     assert current is not None
     assert current.id == small.latest().id
     shutil.rmtree(small.latest().nodes[1].artifacts[0].uri)
-    assert up_to_date(config, small.root) is None
+    assert up_to_date(config, small.root, run_inputs(config)) is None
     assert small.run() == 0
     assert small.states() == {
         "ExampleGen": "CACHED",
