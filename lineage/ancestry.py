@@ -6,6 +6,7 @@ from pathlib import Path
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from lineage.nodes import MADE
 from lineage.outcome import InputError
 from lineage.runs import node_of
 from lineage.store import RUN
@@ -42,7 +43,7 @@ class _Walk:
 
     def ancestor(self, artifact: mlmd.Artifact) -> Ancestor:
         events = self._store.get_events_by_artifact_ids([artifact.id])
-        made = [event.execution_id for event in events if event.type in (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)]
+        made = [event.execution_id for event in events if event.type in MADE]
         if not made:
             return Ancestor(artifact.id, artifact.type, artifact.uri, "", "", ())
         # The first execution made it, others found it in the cache.

@@ -10,6 +10,7 @@ from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from lineage.lock import no_runs
+from lineage.nodes import MADE, blessing
 from lineage.outcome import State
 from lineage.runs import Run, list_runs
 from lineage.store import RUN
@@ -81,22 +82,15 @@ def _of_runs(store: MetadataStore, runs: Iterable[Run]) -> set[int]:
 
 def _served(store: MetadataStore) -> set[int]:
     """Ids of pushed models, of given blessings, and of what these were given for."""
-    given = [*store.get_artifacts_by_type("PushedModel"), *_blessings(store)]
+    blessings = store.get_artifacts_by_type("ModelBlessing")
+    given = [*store.get_artifacts_by_type("PushedModel"), *(one for one in blessings if blessing(one))]
     if not given:
         return set()
     events = store.get_events_by_artifact_ids([artifact.id for artifact in given])
-    makers = [event.execution_id for event in events if event.type in (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)]
+    makers = [event.execution_id for event in events if event.type in MADE]
     read = {e.artifact_id for e in store.get_events_by_execution_ids(makers)} if makers else set[int]()
     models = {artifact.id for kind in ("Model", "TFLiteModel") for artifact in store.get_artifacts_by_type(kind)}
     return {artifact.id for artifact in given} | (read & models)
-
-
-def _blessings(store: MetadataStore) -> list[mlmd.Artifact]:
-    return [
-        artifact
-        for artifact in store.get_artifacts_by_type("ModelBlessing")
-        if "blessed" in artifact.custom_properties and artifact.custom_properties["blessed"].int_value
-    ]
 
 
 def _size(folder: Path) -> int:

@@ -10,7 +10,8 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from lineage.outcome import State
 from lineage.recording import Key
 
-_OUTPUT_EVENTS = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+MADE = (mlmd.Event.OUTPUT, mlmd.Event.DECLARED_OUTPUT)  # events of an execution with what it has made
+_OUTPUT_EVENTS = (*MADE, mlmd.Event.INTERNAL_OUTPUT)
 _SYSTEM_NODES = (".Resolver", ".Importer")
 UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 SECONDS = "seconds"  # custom property of an imported execution, whose own times are those of the import
@@ -77,7 +78,7 @@ class NodeReader:
         if execution.type.endswith(_SYSTEM_NODES):
             old = [artifact.create_time_since_epoch < self._started for artifact in outputs]
             return State.CACHED if state is State.COMPLETE and old and all(old) else state
-        return State.REFUSED if any(_refused(artifact) for artifact in outputs) else state
+        return State.REFUSED if any(blessing(artifact) is False for artifact in outputs) else state
 
     def _seconds(self, execution: mlmd.Execution, state: State) -> float | None:
         if state is State.INTERRUPTED or GIVEN_UP in execution.custom_properties:
@@ -117,10 +118,8 @@ def _ref(key: str, artifact: mlmd.Artifact) -> ArtifactRef:
     return ArtifactRef(artifact.type, artifact.uri, key, properties)
 
 
-def _refused(artifact: mlmd.Artifact) -> bool:
-    """Whether this is a blessing that was not given: TFX's convention is a property `blessed` of 0."""
-    return any(
-        stored["blessed"].HasField("int_value") and stored["blessed"].int_value == 0
-        for stored in (artifact.properties, artifact.custom_properties)
-        if "blessed" in stored
-    )
+def blessing(artifact: mlmd.Artifact) -> bool | None:
+    """Whether a blessing was given: TFX's convention is a property `blessed` of 0 or 1. None for other artifacts."""
+    stored = [each["blessed"] for each in (artifact.properties, artifact.custom_properties) if "blessed" in each]
+    values = [value.int_value for value in stored if value.HasField("int_value")]
+    return all(values) if values else None

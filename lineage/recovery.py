@@ -22,7 +22,7 @@ def interrupted_run(store: MetadataStore, root: Path, pipeline: str, fingerprint
 
 def stale_runs(store: MetadataStore, root: Path, pipeline: str) -> list[Run]:
     """All interrupted runs of the pipeline, newest first; `abandon` those that are not continued."""
-    unfinished = (context for context in run_contexts(store) if _is_of(context, pipeline) and _is_unfinished(context))
+    unfinished = (context for context in run_contexts(store, pipeline) if _is_unfinished(context))
     runs = [read_run(store, root, context) for context in unfinished]
     return [run for run in runs if run.state is State.INTERRUPTED]
 
@@ -50,10 +50,6 @@ def abandon(store: MetadataStore, root: Path, run: Run) -> None:
         shutil.rmtree(run.folder / SCRATCH, ignore_errors=True)
         store.put_executions([execution for _, execution in unfinished])
         finish_run(store, run.id, State.FAILED, "interrupted")
-
-
-def _is_of(context: mlmd.Context, pipeline: str) -> bool:
-    return bool(context.custom_properties[Key.PIPELINE].string_value == pipeline)
 
 
 def _is_unfinished(context: mlmd.Context) -> bool:

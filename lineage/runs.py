@@ -91,12 +91,10 @@ def find_run(store: MetadataStore, root: Path, run_id: str | None) -> Run:
 
 def latest_run(store: MetadataStore, root: Path, pipeline: str, before: str | None = None) -> Run | None:
     """The newest run of a pipeline, or the newest before the run of that id; None where there is none."""
-    contexts = run_contexts(store)
+    contexts = run_contexts(store, pipeline)
     ids = [context.name for context in contexts]
-    for context in contexts[ids.index(before) + 1 if before in ids else 0 :]:
-        if context.custom_properties[Key.PIPELINE].string_value == pipeline:
-            return read_run(store, root, context)
-    return None
+    newest = next(iter(contexts[ids.index(before) + 1 if before in ids else 0 :]), None)
+    return read_run(store, root, newest) if newest else None
 
 
 def is_alive(run: Run) -> bool:
@@ -115,9 +113,14 @@ def executions_of(
     return [(node_ids.get(execution.id, ""), execution) for execution in found]
 
 
-def run_contexts(store: MetadataStore) -> list[mlmd.Context]:
-    """The contexts of recorded runs, newest first; those of other TFX programs in the same store are left out."""
+def run_contexts(store: MetadataStore, pipeline: str | None = None) -> list[mlmd.Context]:
+    """The contexts of recorded runs, of a pipeline or of all, newest first.
+
+    Those of other TFX programs in the same store are left out.
+    """
     recorded = [context for context in store.get_contexts_by_type(RUN) if Key.STATE in context.custom_properties]
+    if pipeline is not None:
+        recorded = [one for one in recorded if one.custom_properties[Key.PIPELINE].string_value == pipeline]
     return sorted(recorded, key=lambda context: context.id, reverse=True)
 
 

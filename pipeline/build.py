@@ -110,20 +110,19 @@ def _model_nodes(
 ) -> list[BaseNode]:
     """Trainer and all below, and what it begins with."""
     settings = _settings(config)
-    shown = {
+    trained = {
         "examples": transform.outputs["transformed_examples"] if transform else examples,
         "schema": schema.outputs["schema"],
         "transform_graph": transform.outputs["transform_graph"] if transform else None,
         "task": config.task,
         "label": config.data.label_feature,
         "weight": config.data.weight,
+        "module_fingerprint": code_fingerprint(config, *user_code.HOOKS),
     }
-    module_file = str(config.resolve(config.model))
-    trained = {**shown, "module_fingerprint": code_fingerprint(config, *user_code.HOOKS)}
     base_model = _base_model(trained, settings) if settings.warm_start == LATEST_BLESSED else None
     trainer = Trainer(
         **trained,
-        module_file=module_file,
+        module_file=str(config.resolve(config.model)),
         base_model=base_model.outputs["model"] if base_model else None,
         settings=settings,
         warm_start_fingerprint=warm_start_fingerprint(config),
@@ -139,19 +138,7 @@ def _model_nodes(
     evaluator = Evaluator(
         examples=examples, model=model, baseline_model=baseline.outputs["model"], eval_config=_eval_config(config)
     )
-    quantizer = None
-    if config.quantizer.mode != "none":
-        quantizer = Quantizer(
-            **shown,
-            model=model,
-            model_blessing=evaluator.outputs["blessing"],
-            slices=config.evaluator.slices,
-            raw_examples=examples if transform else None,
-            settings=config.quantizer,
-            module_file=module_file,
-            module_fingerprint=trained["module_fingerprint"],
-            trainer=config.trainer,
-        )
+    quantizer = _quantizer(config, trained, trainer, evaluator, examples) if config.quantizer.mode != "none" else None
     infra_validator = InfraValidator(model=model, examples=examples, requests=config.serving.check_requests)
     infra_validator.add_upstream_node(quantizer or evaluator)  # a refused model is not served, not even for a check
     pusher = Pusher(
@@ -165,6 +152,22 @@ def _model_nodes(
     )
     nodes = [base_model, trainer, baseline, evaluator, quantizer, infra_validator, pusher]
     return [node for node in nodes if node]
+
+
+def _quantizer(
+    config: Config, trained: dict[str, Any], trainer: BaseComponent, evaluator: BaseComponent, examples: BaseChannel
+) -> BaseComponent:
+    """Of what the Trainer was given, which it may train on with."""
+    return Quantizer(
+        **trained,
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        slices=config.evaluator.slices,
+        raw_examples=examples if trained["transform_graph"] is not None else None,
+        settings=config.quantizer,
+        module_file=str(config.resolve(config.model)),
+        trainer=config.trainer,
+    )
 
 
 def _base_model(trained: dict[str, Any], settings: TrainerSettings) -> BaseNode:

@@ -8,7 +8,6 @@ import glob
 import gzip
 import importlib.metadata
 import importlib.util
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from components.trainer.cluster import of_chief
 from components.trainer.settings import FOR_RUN_FN
 from lineage.outcome import InputError
 from pipeline.config import Config
-from pipeline.data import Data
+from pipeline.data import Data, any_span
 
 
 def check_code(config: Config) -> None:
@@ -260,7 +259,7 @@ def _check_number(role: str, name: str, columns: Mapping[str, ColumnType], expec
 
 
 def _has_files(config: Config, data: Data) -> bool:
-    base = config.resolve(re.sub(r"\{(SPAN|VERSION)\}", "*", data.path))
+    base = config.resolve(any_span(data.path))
     # glob, unlike Path.glob, takes an absolute pattern.
     return base.exists() or bool(glob.glob(str(base)))  # noqa: PTH207
 

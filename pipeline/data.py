@@ -9,6 +9,12 @@ from components.example_gen.sources import JOINED_LABEL
 from pipeline.section import Section
 
 SPLITS = ("train", "eval", "test")
+SPAN, VERSION = "{SPAN}", "{VERSION}"  # in `path`, for a number each
+
+
+def any_span(path: str) -> str:
+    """The glob of all spans and versions."""
+    return path.replace(SPAN, "*").replace(VERSION, "*")
 
 
 class Data(Section):
@@ -70,9 +76,14 @@ class Data(Section):
 
     @pydantic.model_validator(mode="after")
     def _spans(self) -> "Data":
-        if "{SPAN}" not in self.path and (self.window > 1 or "{VERSION}" in self.path):
-            raise ValueError(f"got {self.path!r} as `path`, expected {{SPAN}} in it with `window` or {{VERSION}}")
+        if not self.has_spans and (self.window > 1 or VERSION in self.path):
+            raise ValueError(f"got {self.path!r} as `path`, expected {SPAN} in it with `window` or {VERSION}")
         return self
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the data comes in spans."""
+        return SPAN in self.path
 
     @property
     def label_columns(self) -> list[str]:

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from lineage.outcome import InputError
 from pipeline.config import Config
-
-SPAN, VERSION = "{SPAN}", "{VERSION}"
+from pipeline.data import SPAN, VERSION, any_span
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,11 +23,6 @@ class Span:
 
     number: int
     files: Mapping[str, Sequence[str]]
-
-
-def has_spans(config: Config) -> bool:
-    """Whether the data comes in spans."""
-    return SPAN in config.data.path
 
 
 def resolve(config: Config, root: Path, span: int | None = None) -> Config:
@@ -42,7 +36,7 @@ def resolve(config: Config, root: Path, span: int | None = None) -> Config:
     Raises:
       InputError: there is no such span, or none at all; or a span is asked for where there are none.
     """
-    if not has_spans(config):
+    if not config.data.has_spans:
         if span is not None:
             raise InputError(f"--span {span}: data.path is {config.data.path}, without {SPAN}; leave --span out.")
         return config
@@ -71,7 +65,7 @@ def find(config: Config) -> dict[int, Span]:
     for split, pattern in (patterns if config.data.is_split else {"": path}).items():
         numbered = re.compile(_regex(pattern))
         # glob, unlike Path.glob, takes an absolute pattern.
-        for file in sorted(glob.glob(pattern.replace(SPAN, "*").replace(VERSION, "*"), recursive=True)):  # noqa: PTH207
+        for file in sorted(glob.glob(any_span(pattern), recursive=True)):  # noqa: PTH207
             match = numbered.fullmatch(file)
             if match and Path(file).is_file():
                 number, version = int(match["span"]), int(match.groupdict().get("version") or 0)

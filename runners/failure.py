@@ -5,7 +5,6 @@ their own line.
 import dataclasses
 import linecache
 import re
-import traceback
 
 from components.trainer.worker_error import WorkerError
 from lineage.outcome import ExitCode, GateRefused, InputError, State
@@ -35,15 +34,13 @@ def explain(error: Exception, user_file: str) -> Failure:
         return Failure(State.INTERRUPTED, ExitCode.WORK_FAILED, f"The process {error}. {again}")
     if found := _IN_BEAM.search(str(error)):
         return Failure(State.FAILED, ExitCode.INPUT_WRONG, found.group(2).strip())
-    name = "" if isinstance(error, WorkerError) else f"{type(error).__name__}: "
-    reason = f"{name}{str(error).strip() or 'no message'}"
-    return Failure(State.FAILED, ExitCode.WORK_FAILED, "\n".join([*_users_line(error, user_file), reason]))
+    raised = error if isinstance(error, WorkerError) else WorkerError.of(error)
+    return Failure(State.FAILED, ExitCode.WORK_FAILED, "\n".join([*_users_line(raised, user_file), str(raised)]))
 
 
-def _users_line(error: Exception, user_file: str) -> list[str]:
+def _users_line(error: WorkerError, user_file: str) -> list[str]:
     """The innermost line of the user's file on the stack, if it is there."""
-    stack = error.frames if isinstance(error, WorkerError) else traceback.extract_tb(error.__traceback__)
-    frames = [frame for frame in stack if frame.filename == user_file]
+    frames = [frame for frame in error.frames if frame.filename == user_file]
     if not frames:
         return []
     line = frames[-1].lineno or 0

@@ -13,6 +13,7 @@ from components.evaluator.metrics import (
     check_bounds,
     class_names,
 )
+from components.signatures import SERVE_EXAMPLES
 
 _COUNT = "ExampleCount"
 
@@ -62,7 +63,7 @@ def eval_config(
             tfma.ModelSpec(
                 label_key=label,
                 example_weight_key=weight,
-                signature_name="serve_examples",
+                signature_name=SERVE_EXAMPLES,
                 model_type=tfma.TF_GENERIC,
             ),
         ],

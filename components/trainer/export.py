@@ -14,6 +14,7 @@ import tensorflow_transform as tft
 
 import custom_ops
 from components.dataset import FeatureSpec, decode, padded
+from components.signatures import SERVE_EXAMPLES, SERVING_DEFAULT, TRANSFORMED
 from components.trainer.model import call, probabilities
 
 Tensors = dict[str, Any]
@@ -53,11 +54,11 @@ def export(
         return from_raw(tf.io.parse_example(examples, dict(raw_spec)))
 
     with custom_ops.composite():  # what is served, evaluated and converted must not need the compiled ops
-        archive.add_endpoint("serving_default", serving_default, input_signature=[_raw_inputs(raw_spec)])
+        archive.add_endpoint(SERVING_DEFAULT, serving_default, input_signature=[_raw_inputs(raw_spec)])
         archive.add_endpoint(
-            "serve_examples", serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
+            SERVE_EXAMPLES, serve_examples, input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
         )
-        archive.add_endpoint("transformed", transformed, input_signature=[inputs])
+        archive.add_endpoint(TRANSFORMED, transformed, input_signature=[inputs])
         archive.write_out(folder, verbose=False)
 
 
@@ -66,7 +67,7 @@ def export_transformed(model: keras.Model, folder: str, inputs: dict[str, tf.Ten
     archive = keras.export.ExportArchive()
     archive.track(model)
     with custom_ops.composite():
-        archive.add_endpoint("transformed", _transformed(model), input_signature=[inputs])
+        archive.add_endpoint(TRANSFORMED, _transformed(model), input_signature=[inputs])
         archive.write_out(folder, verbose=False)
 
 

@@ -134,8 +134,7 @@ def _enter(work: Work, cluster: Cluster, argument: str, connection: Connection) 
         if _is_lost(error):
             sys.stderr.flush()
             os._exit(_LOST)  # not by way of TensorFlow's threads, which may wait for the dead
-        message = f"{type(error).__name__}: {error}"
-        connection.send(WorkerError(message, traceback.extract_tb(error.__traceback__)))
+        connection.send(WorkerError.of(error))
     sys.stdout.flush()
     sys.stderr.flush()
     connection.close()

@@ -1,7 +1,7 @@
 """What can happen to a process of a training, as the process that started it sees it."""
 
 import traceback
-from typing import Any
+from typing import Any, Self
 
 
 class WorkerError(Exception):
@@ -10,6 +10,12 @@ class WorkerError(Exception):
     def __init__(self, message: str, frames: traceback.StackSummary):
         super().__init__(message)
         self.frames = frames
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """The same, to be sent to another process: its class is in the message."""
+        message = f"{type(error).__name__}: {str(error).strip() or 'no message'}"
+        return cls(message, traceback.extract_tb(error.__traceback__))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return WorkerError, (str(self), self.frames)

@@ -9,6 +9,8 @@ from typing import Any
 
 from ai_edge_litert.interpreter import Interpreter
 
+from serving.versions import find_versions
+
 PAGE = Path(__file__).parent
 PUSHED = PAGE.parents[1] / "output" / "serving" / "digits"
 TAKES = "uint8 [28, 28, 1] of scale 1, zero point 0"
@@ -39,10 +41,11 @@ def find(path: Path) -> Path:
     """The file itself, or that of the newest version in a folder that the pipeline pushed to."""
     if path.is_file():
         return path
-    versions = sorted(path.glob("[0-9]*/model.tflite"), key=lambda found: int(found.parent.name))
-    if not versions:
+    files = [folder / "model.tflite" for folder in find_versions(path).values()]
+    found = [file for file in files if file.is_file()]
+    if not found:
         sys.exit(f"There is no model.tflite at {path}: push one (make demo), or name the file or the served folder.")
-    return versions[-1]
+    return found[-1]
 
 
 def check(model: Path) -> None:
