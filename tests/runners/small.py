@@ -8,7 +8,7 @@ import dataclasses
 import multiprocessing
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tfx.v1 as tfx
@@ -118,8 +118,11 @@ class Silent:
     def node_kept(self, node: Node) -> None: ...
 
 
-def drive(root: Path, folder: Path, overrides: Sequence[str], first: str, force: bool) -> None:
+def drive(
+    root: Path, folder: Path, overrides: Sequence[str], first: str, force: bool, environment: Mapping[str, str]
+) -> None:
     """In the child: as `slipway run`, or with `first` as `slipway rerun --from`; ends with its exit code."""
+    os.environ.update(environment)  # the fork server has that of the moment in which it began
     config = loads(YAML, folder, tuple(overrides))
     part = partial(find_run(create_store(root), root, None), first, None) if first else None
     planned = plan(config, root, run_inputs(config), partial=part, force=force)
@@ -138,7 +141,9 @@ class Small:
     def start(self, *overrides: str, first: str = "", force: bool = False) -> "multiprocessing.process.BaseProcess":
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        process = context.Process(target=drive, args=(self.root, self.folder, overrides, first, force))
+        process = context.Process(
+            target=drive, args=(self.root, self.folder, overrides, first, force, dict(os.environ))
+        )
         process.start()
         return process
 
