@@ -155,13 +155,26 @@ def check_text(config: Config) -> None:
     """Columns of text have a `preprocessing_fn` that makes them numbers; a `run_fn`, or layers, may do so too."""
     defined = user_code.functions(str(_model_file(config)))
     may_take_text = {user_code.PREPROCESSING, user_code.RUN_FN} & defined or config.quantizer.mode == "none"
-    text = [] if may_take_text else _text_columns(config)
+    text = [] if may_take_text else [name for name in _string_columns(config) if name not in _images(config)]
     if text:
         raise InputError(
             f"{', '.join(text)} {'hold' if len(text) > 1 else 'holds'} text, and {config.model} has no "
             "preprocessing_fn: a quantized model takes numbers. Define preprocessing_fn(inputs), which makes numbers "
             f"of text (see examples/taxi/model.py), or leave the column{'s' if len(text) > 1 else ''} out of the data; "
             "for layers that take text, such as StringLookup, set quantizer: {mode: none}."
+        )
+
+
+def check_inside(config: Config) -> None:
+    """Where `preprocessing_fn` is to be in the TFLite file, what it takes are numbers."""
+    quantizer, defined = config.quantizer, user_code.functions(str(_model_file(config)))
+    inside = quantizer.include_preprocessing and quantizer.mode != "none" and user_code.PREPROCESSING in defined
+    strings = _string_columns(config) if inside else []
+    if strings:
+        raise InputError(
+            f"quantizer.include_preprocessing: got text or encoded images in {', '.join(strings)}, expected numbers, "
+            "which are all that a TFLite file takes. Set it to false, so that what calls the file computes the model's "
+            f"inputs, or leave the column{'s' if len(strings) > 1 else ''} out of the data."
         )
 
 
@@ -179,10 +192,11 @@ CHECKS: tuple[Callable[[Config], None], ...] = (
     check_data,
     check_label,
     check_text,
+    check_inside,
 )
 
 # Those that read the data, which a script of the config may have to make first.
-DATA_CHECKS = (check_data, check_text)
+DATA_CHECKS = (check_data, check_text, check_inside)
 
 _LABELS = {
     "multiclass": "the class, 0 to K-1",
@@ -224,15 +238,20 @@ def _has_run_fn(config: Config) -> bool:
     return user_code.RUN_FN in user_code.functions(str(_model_file(config)))
 
 
-def _text_columns(config: Config) -> list[str]:
+def _string_columns(config: Config) -> list[str]:
+    """What the model may take that is text or, by the curated schema, an encoded image."""
     columns = {} if config.data.format == "tfrecord" else _columns(config)
     apart = _apart(config.data)
     schema = _curated_schema(config)
     if schema:  # the Trainer reads the columns that the schema has, by the types that it gives
         columns = {feature.name: columns[feature.name] for feature in schema.feature if feature.name in columns}
         columns |= {name: ColumnType(kind) for name, kind in curated.column_types(schema).items()}
-        apart += [feature.name for feature in schema.feature if feature.HasField("image_domain")]
     return [name for name, kind in columns.items() if kind is ColumnType.STRING and name not in apart]
+
+
+def _images(config: Config) -> list[str]:
+    schema = _curated_schema(config)
+    return [feature.name for feature in schema.feature if feature.HasField("image_domain")] if schema else []
 
 
 def _curated_schema(config: Config) -> schema_pb2.Schema | None:

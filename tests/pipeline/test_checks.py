@@ -111,6 +111,20 @@ def test_text_in_records_is_what_a_curated_schema_calls_bytes_and_no_image(tmp_p
     assert message(tmp_path, "schema=schema.pbtxt").startswith("leaf holds text, ")
 
 
+def test_text_that_a_file_with_preprocessing_fn_inside_would_take_is_refused_before_any_work(tmp_path: Path) -> None:
+    project(tmp_path)
+    inside = "quantizer.include_preprocessing=true"
+    expected = "quantizer.include_preprocessing: got text or encoded images in {}, expected numbers, "
+    assert message(tmp_path, inside).startswith(expected.format("kind"))
+    checks.check(load(str(tmp_path), (inside, "quantizer.mode=none")))
+    (tmp_path / "trees.csv").write_text("kind,height,leaf\n1,3.5,AA==\n2,2.0,AA==\n")
+    schema = 'feature { name: "height" type: FLOAT } feature { name: "kind" type: INT }'
+    (tmp_path / "schema.pbtxt").write_text(schema)
+    checks.check(load(str(tmp_path), (inside, "schema=schema.pbtxt")))
+    (tmp_path / "schema.pbtxt").write_text(schema + 'feature { name: "leaf" type: BYTES image_domain {} }')
+    assert message(tmp_path, inside, "schema=schema.pbtxt").startswith(expected.format("leaf"))
+
+
 def test_sparse_features_of_a_curated_schema_are_refused_by_name(tmp_path: Path) -> None:
     project(tmp_path)
     sparse = 'sparse_feature { name: "leaves" index_feature { name: "kind" } value_feature { name: "height" } }'
