@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -55,13 +56,18 @@ app.command()(predict.predict)
 
 
 def main() -> None:
-    """Runs the command; ends with 0 done, 1 the work failed, 2 the input was wrong, 3 a gate refused, 130 Ctrl-C."""
+    """Runs the command; ends with 0 done, 1 the work failed, 2 the input was wrong, 3 a gate refused, 4 a crash of its
+    own, 130 Ctrl-C.
+    """
     try:
         app()
     except InputError as error:
         _fail(error, ExitCode.INPUT_WRONG)
     except GateRefused as error:
         _fail(error, ExitCode.GATE_REFUSED)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(ExitCode.CRASHED)  # not Python's 1: a scheduler may try again
 
 
 def _fail(error: Exception, code: ExitCode) -> None:

@@ -28,6 +28,7 @@ class ExitCode(enum.IntEnum):
     WORK_FAILED = 1
     INPUT_WRONG = 2
     GATE_REFUSED = 3
+    CRASHED = 4  # Slipway itself, not the work that it was given
 
 
 class InputError(Exception):
