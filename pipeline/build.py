@@ -31,12 +31,6 @@ from pipeline.fingerprint import code_fingerprint, warm_start_fingerprint
 from pipeline.ingest import example_gen
 from pipeline.statistics import statistics_gen
 
-# The DirectRunner would look for a Prism binary to download; and TFX would build a source distribution a node.
-_LOCAL_BEAM = [
-    "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",
-    "--sdk_container_image=local/none",
-]
-
 
 def build(config: Config, root: Path) -> Pipeline:
     """The TFX pipeline of a checked config.
@@ -67,7 +61,7 @@ def build(config: Config, root: Path) -> Pipeline:
         pipeline_root=str(pipeline_root(root, config.name)),
         components=[*nodes, *_model_nodes(config, root, examples, schema, gate, transform)],
         enable_cache=True,
-        beam_pipeline_args=_beam_args(config),
+        beam_pipeline_args=config.beam.pipeline_args(),
     )
 
 
@@ -198,9 +192,3 @@ def _eval_config(config: Config) -> tfma.EvalConfig:
         metrics=config.evaluator.metrics,
         bounds={name: Bounds(**bound.model_dump()) for name, bound in config.evaluator.thresholds.items()},
     )
-
-
-def _beam_args(config: Config) -> list[str]:
-    if any(argument.startswith("--runner") for argument in config.beam.args):
-        return list(config.beam.args)
-    return [*_LOCAL_BEAM, *config.beam.args]

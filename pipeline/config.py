@@ -19,6 +19,7 @@ from components.trainer.settings import TrainerSettings
 from lineage.connection import Metadata
 from lineage.outcome import InputError
 from pipeline.airflow import Airflow
+from pipeline.beam import Beam
 from pipeline.data import Data
 from pipeline.kubeflow import Kubeflow
 from pipeline.nodes import Nodes
@@ -64,12 +65,6 @@ class Serving(Section):
     destination: str = Field(default="serving/{name}", description="Folder of the versions, relative to --root.")
     keep: PositiveInt = Field(default=3, description="Versions kept.")
     check_requests: PositiveInt = Field(default=16, description="Raw examples sent to the server before a push.")
-
-
-class Beam(Section):
-    """Options of Apache Beam."""
-
-    args: list[str] = Field(default=[], description="Passed to every Beam node as they are.")
 
 
 class Config(Section):

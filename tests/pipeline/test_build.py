@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
+from tfx.utils.import_utils import import_class_by_path
 
 from lineage.outcome import InputError
 from pipeline.compile import compile_pipeline, edges, node_ids
@@ -109,17 +111,37 @@ def test_data_that_is_split_already_keeps_its_splits(tmp_path: Path) -> None:
     assert "hash_buckets" not in parameters["output_config"].field_value.string_value
 
 
-def test_beam_arguments_replace_or_follow_the_local_ones(tmp_path: Path) -> None:
-    def arguments(more: str) -> list[str]:
-        deployment = pipeline_pb2.IntermediateDeploymentConfig()
-        compiled(project(tmp_path, CSV, more=more)).deployment_config.Unpack(deployment)
-        beam = executable_spec_pb2.BeamExecutableSpec()
-        deployment.executor_specs["StatisticsGen"].Unpack(beam)
-        return [argument.value.string_value for argument in beam.beam_pipeline_args_placeholders]
+def beam_args(ir: pipeline_pb2.Pipeline) -> dict[str, list[str]]:
+    """The arguments of each node whose executor is one of Beam's."""
+    deployment, found = pipeline_pb2.IntermediateDeploymentConfig(), {}
+    ir.deployment_config.Unpack(deployment)
+    for node_id, packed in deployment.executor_specs.items():
+        plain, beam = executable_spec_pb2.PythonClassExecutableSpec(), executable_spec_pb2.BeamExecutableSpec()
+        if packed.Unpack(beam):
+            plain = beam.python_executor_spec
+        else:
+            packed.Unpack(plain)
+        if issubclass(import_class_by_path(plain.class_path), BaseBeamExecutor):
+            found[node_id] = [given.value.string_value for given in beam.beam_pipeline_args_placeholders]
+    return found
 
-    assert any("FnApiRunner" in argument for argument in arguments(""))
-    assert arguments("beam: {args: [--direct_num_workers=2]}")[-1] == "--direct_num_workers=2"
-    assert arguments("beam: {args: [--runner=FlinkRunner]}") == ["--runner=FlinkRunner"]
+
+@pytest.mark.parametrize("data", [CSV, "{format: tfrecord, path: a.tfrecord, label: y}"])
+def test_beam_args_reach_every_node_whose_executor_is_of_beam(tmp_path: Path, data: str) -> None:
+    example = tf.train.Example()
+    example.features.feature["y"].int64_list.value.append(1)
+    with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
+        writer.write(example.SerializeToString())
+    given = ["--runner=PortableRunner", "--job_endpoint=localhost:1"]
+    ir = compiled(project(tmp_path, data, "def preprocessing_fn(inputs): ...", f"beam: {{args: {given}}}"))
+    assert beam_args(ir) == dict.fromkeys(("ExampleGen", "StatisticsGen", "Transform", "Evaluator"), given)
+
+
+def test_beam_args_without_a_runner_follow_those_of_this_machine(tmp_path: Path) -> None:
+    ir = compiled(project(tmp_path, CSV, more="beam: {args: [--direct_runner_bundle_repeat=1]}"))
+    runner, *_, last = beam_args(ir)["StatisticsGen"]
+    assert runner.endswith("FnApiRunner")
+    assert last == "--direct_runner_bundle_repeat=1"
 
 
 def test_a_file_that_cannot_be_imported_is_said_before_anything_runs(tmp_path: Path) -> None:

@@ -1,0 +1,77 @@
+"""Where the nodes that are Beam pipelines run: the `beam` section of pipeline.yaml, and what it must not say."""
+
+import difflib
+
+import pydantic
+from pydantic import Field
+
+from pipeline.section import Section
+
+# Beam's names of its runners; it takes them in any case and without the last word, or the path of another class.
+RUNNERS = (
+    "BundleBasedDirectRunner",
+    "DataflowRunner",
+    "DirectRunner",
+    "FlinkRunner",
+    "FnApiRunner",
+    "InteractiveRunner",
+    "KafkaStreamsRunner",
+    "PortableRunner",
+    "PrismRunner",
+    "SparkRunner",
+    "SwitchingDirectRunner",
+    "TestDataflowRunner",
+    "TestDirectRunner",
+)
+
+_REFUSED = {
+    "dask": "DaskRunner loses data without an error: ExampleGen ended well with an empty split",
+}
+_INSTEAD = "FlinkRunner, SparkRunner or DataflowRunner for a cluster, nothing for this machine"
+
+# The DirectRunner would look for a Prism binary to download; and TFX would build a source distribution a node.
+_LOCAL = (
+    "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",
+    "--sdk_container_image=local/none",
+)
+
+
+class Beam(Section):
+    """Options of Apache Beam."""
+
+    args: list[str] = Field(default=[], description="Passed to every Beam node as they are.")
+
+    @pydantic.field_validator("args")
+    @classmethod
+    def _known_runner(cls, args: list[str]) -> list[str]:
+        for name in _runners(args):
+            _check(name)
+        return args
+
+    def pipeline_args(self) -> list[str]:
+        """What every Beam node is given: its runner is Beam's own in this process, unless `args` names one."""
+        return [*self.args] if _runners(self.args) else [*_LOCAL, *self.args]
+
+
+def _runners(args: list[str]) -> list[str]:
+    """What `args` say of the runner; Beam, like any command, takes `--runner=X` and `--runner`, `X`."""
+    for arg in args:
+        if arg.startswith("--") and " " in arg.partition("=")[0]:
+            raise ValueError(f"got {arg!r} as one argument, expected {arg.replace(' ', '=', 1)!r}")
+    apart = [value for option, value in zip(args, [*args, ""][1:], strict=True) if option == "--runner"]
+    return [arg.removeprefix("--runner=") for arg in args if arg.startswith("--runner=")] + apart
+
+
+def _check(name: str) -> None:
+    stems = {_stem(known): known for known in RUNNERS}
+    stem = _stem(name)
+    if stem in _REFUSED:
+        raise ValueError(f"{_REFUSED[stem]}. Expected {_INSTEAD}")
+    if "." not in name and stem not in stems:
+        close = [stems[near] for near in difflib.get_close_matches(stem, stems, n=1)]
+        expected = close or [*RUNNERS, "the path of a class"]
+        raise ValueError(f"Beam has no runner {name!r}, expected {', '.join(expected)}")
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[2].lower().removesuffix("runner")

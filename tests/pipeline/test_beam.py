@@ -1,0 +1,56 @@
+"""Claims about the `beam` section of pipeline.yaml: which runners are refused, by which sentence."""
+
+from pathlib import Path
+
+import pytest
+from apache_beam.options.pipeline_options import StandardOptions
+
+from lineage.outcome import InputError
+from pipeline.beam import RUNNERS
+from pipeline.config import Config, loads
+
+YAML = "{name: small, task: binary, data: {format: csv, path: a.csv, label: y}}"
+
+
+def config(*args: str) -> Config:
+    return loads(YAML, Path("/project"), (f"beam.args={list(args)}",))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--runner=DaskRunner"],
+        ["--runner", "DaskRunner"],
+        ["--runner=dask"],
+        ["--runner=FlinkRunner", "--runner=DASKRUNNER"],
+        ["--runner=apache_beam.runners.dask.dask_runner.DaskRunner"],
+    ],
+)
+def test_a_runner_that_loses_data_is_refused_with_the_reason(args: list[str]) -> None:
+    with pytest.raises(InputError, match=r"`beam\.args`: DaskRunner loses data without an error"):
+        config(*args)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--runner=FlnkRunner"], "no runner 'FlnkRunner', expected FlinkRunner,"),
+        (["--runner=sparc"], "no runner 'sparc', expected SparkRunner,"),
+        (["--runner=x"], "no runner 'x', expected BundleBasedDirectRunner, DataflowRunner, .*, the path of a class"),
+        (["--streaming", "--runner"], "no runner ''"),
+        (["--runner FlinkRunner"], "got '--runner FlinkRunner' as one argument, expected '--runner=FlinkRunner'"),
+    ],
+)
+def test_a_runner_that_is_not_there_is_answered_with_the_nearest(args: list[str], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        config(*args)
+
+
+def test_runners_are_known_as_beam_knows_them() -> None:
+    assert sorted(RUNNERS) == sorted(StandardOptions.KNOWN_RUNNER_NAMES)
+    for name in ("flink", "SPARKRUNNER", "my.package.OwnRunner"):
+        assert config(f"--runner={name}").beam.pipeline_args() == [f"--runner={name}"]
+
+
+def test_a_value_may_hold_blanks() -> None:
+    assert config('--environment_config={"a": "b c"}').beam.pipeline_args()[-1] == '--environment_config={"a": "b c"}'
