@@ -57,7 +57,8 @@ def train_in_processes(clusters: Sequence[Cluster], work: Work, argument: str, r
 
 
 def _attempt(clusters: Sequence[Cluster], work: Work, argument: str) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([work.__module__])  # imported once, for all processes and attempts
     processes, connections = [], []
     for cluster in clusters:
         ours, theirs = context.Pipe(duplex=False)

@@ -26,6 +26,7 @@ from pipeline.fingerprint import run_inputs
 from runners import local
 from runners.partial import partial
 from runners.plan import plan
+from tests import forked
 
 NODES = ("ExampleGen", "StatisticsGen", "Transform", "Trainer")
 YAML = """
@@ -139,11 +140,8 @@ class Small:
     folder: Path
 
     def start(self, *overrides: str, first: str = "", force: bool = False) -> "multiprocessing.process.BaseProcess":
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        process = context.Process(
-            target=drive, args=(self.root, self.folder, overrides, first, force, dict(os.environ))
-        )
+        arguments = (self.root, self.folder, overrides, first, force, dict(os.environ))
+        process = forked.context().Process(target=drive, args=arguments)
         process.start()
         return process
 

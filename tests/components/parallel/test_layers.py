@@ -7,8 +7,6 @@ there is one.
 import collections
 import functools
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,8 @@ from components.trainer.settings import TrainerSettings
 from lineage.outcome import InputError
 from lineage.records import TrainingRecord
 from tests.components.trainer.small_training import CLASSES
+from tests.forked import Forked
 
-REPOSITORY = Path(__file__).parents[3]
 # max |difference| of a weight after three epochs; in mixed precision sums are rounded in another order.
 TOLERANCE, MIXED = 1e-6, 1e-3
 
@@ -41,10 +39,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def facts(folder: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.components.parallel.facts", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    said, errors = folder / "facts.json", folder / "errors.txt"
+    done = Forked("tests.components.parallel.facts", str(folder), output=said, errors=errors)
+    assert done.wait() == 0, errors.read_text()
+    found: dict[str, Any] = json.loads(said.read_text())
     return found
 
 

@@ -5,23 +5,20 @@ the weights. The largest difference of a weight was 2.4e-7.
 """
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lineage.records import TrainingRecord
+from tests.forked import Forked
 
-REPOSITORY = Path(__file__).parents[3]
 TOLERANCE = 1e-6
 
 
 def run(folder: Path, *arguments: str) -> int:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.components.parallel.training", str(folder), *arguments]
-    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, cwd=REPOSITORY).returncode
+    return Forked("tests.components.parallel.training", str(folder), *arguments, output=folder / "output.txt").wait()
 
 
 def weights(folder: Path, name: str = "weights") -> list[np.ndarray]:

@@ -4,7 +4,6 @@ weights at the end are those of a training that was left alone, bit for bit (CPU
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -14,17 +13,18 @@ import pytest
 from components.trainer.worker_error import WorkerError
 from tests.components.trainer.small_training import CLASSES, KEYS, X, train, write
 from tests.components.trainer.test_resume import assert_identical, start
+from tests.forked import Forked
 
 TWO = ("--workers", "2")
 
 
-def finish(process: subprocess.Popen[str], folder: Path) -> dict[str, np.ndarray]:
+def finish(process: Forked, folder: Path) -> dict[str, np.ndarray]:
     assert process.wait(timeout=240) == 0
     with np.load(folder / "weights.npz") as found:
         return {name: found[name] for name in found}
 
 
-def wait_for_checkpoint(process: subprocess.Popen[str], folder: Path, after: int = 0) -> None:
+def wait_for_checkpoint(process: Forked, folder: Path, after: int = 0) -> None:
     def newest() -> int:
         steps = [int(path.name[5:]) for path in folder.glob("checkpoints/step-*") if path.suffix != ".partial"]
         return max(steps, default=0)

@@ -1,7 +1,5 @@
 """Claims about profiled steps: which of them are in the trace, and how their time is divided."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,16 @@ from components.trainer.step_times import step_times
 from components.trainer.train import train
 from lineage.records import StepTimes, TrainingRecord
 from tests.components.trainer.profiled import training
+from tests.forked import Forked
 
-REPOSITORY = Path(__file__).parents[3]
 MS = 10**9  # picoseconds
 
 
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("profiled")
-    command = [sys.executable, "-m", "tests.components.trainer.profiled", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY)
-    assert done.returncode == 0, done.stderr
+    done = Forked("tests.components.trainer.profiled", str(folder), output=folder / "output.txt")
+    assert done.wait() == 0, done.output.read_text()
     return folder
 
 

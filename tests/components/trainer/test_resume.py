@@ -4,21 +4,19 @@ that was left alone, bit for bit (CPU).
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).parents[3]
+from tests.forked import Forked
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(folder: Path, *arguments: str) -> Forked:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "tests.components.trainer.resumable", str(folder), *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=REPOSITORY)
+    output, errors = folder / "output.txt", folder / "errors.txt"
+    return Forked("tests.components.trainer.resumable", str(folder), *arguments, output=output, errors=errors)
 
 
 def finish(folder: Path) -> dict[str, np.ndarray]:
@@ -47,8 +45,7 @@ def test_killed_at_random_moments(tmp_path: Path, undisturbed: dict[str, np.ndar
     kills = 0
     while kills < most and not (tmp_path / "weights.npz").exists():
         process = start(tmp_path)
-        assert process.stdout is not None
-        process.stdout.readline()  # imports are done, the training begins
+        next(process.lines())  # the training begins
         time.sleep(moments.uniform(0.1, 12 / most))
         kills += process.poll() is None
         process.send_signal(signal.SIGKILL)

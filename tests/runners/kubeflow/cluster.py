@@ -8,9 +8,7 @@ more; the cache key is what goes in (artifacts by id, parameters by value), what
 import dataclasses
 import itertools
 import json
-import multiprocessing
 import os
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +18,8 @@ from typing import Any
 import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
+
+from tests.forked import Forked
 
 Launch = Callable[[list[str], Path], int]
 
@@ -35,23 +35,8 @@ def as_process(command: list[str], log: Path) -> int:
 
 def as_fork(command: list[str], log: Path) -> int:
     """The same in a process whose imports a fork server has done, which saves ten seconds a task."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["runners.kubeflow.begin", "runners.kubeflow.task", "pipeline.build"])
-    process = context.Process(target=_enter, args=(command, log))
-    process.start()
-    process.join()
-    return process.exitcode or 0
-
-
-def _enter(command: list[str], log: Path) -> None:
     assert command[:2] == ["python", "-m"]
-    with log.open("w") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    os.chdir(log.parent)
-    sys.argv = command[2:]
-    sys.modules.pop(command[2], None)  # imported by the fork server, to be run now
-    runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+    return Forked(*command[2:], output=log, cwd=log.parent).wait()
 
 
 @dataclasses.dataclass
