@@ -25,11 +25,11 @@ def runs(root: Root = DEFAULT_ROOT, as_json: Json = False) -> None:
         typer.echo(pydantic.TypeAdapter(list[Summary]).dump_json(summaries, indent=2).decode())
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("run", "state", "started (UTC)", "time"):
+    for column in ("run", "runner", "state", "started (UTC)", "time"):
         table.add_column(column, justify="right" if column == "time" else "left")
     for run in found:
         state = f"[{STYLES[run.state]}]{run.state}[/]"
-        table.add_row(run.id, state, f"{run.started:%Y-%m-%d %H:%M:%S}", duration(run.seconds))
+        table.add_row(run.id, run.runner, state, f"{run.started:%Y-%m-%d %H:%M:%S}", duration(run.seconds))
     Console(soft_wrap=True).print(table, highlight=False)
 
 

@@ -35,7 +35,9 @@ class Key(enum.StrEnum):
     FINISHED = "finished"
 
 
-LOCAL = "local"  # the runner that lives as long as the run, and holds its lock
+LOCAL = "local"
+BEAM = "beam"
+IN_ONE_PROCESS = (LOCAL, BEAM)  # the runners that live as long as the run, and hold its lock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,13 +132,14 @@ def finish_run(store: MetadataStore, run_id: str, state: State, reason: str) -> 
 
 def _resume(store: MetadataStore, context: mlmd.Context, new: NewRun) -> None:
     state = context.custom_properties[Key.STATE].string_value
-    if state != State.RUNNING and new.runner == LOCAL:
+    if state != State.RUNNING and new.runner in IN_ONE_PROCESS:
         raise InputError(f"Run {context.name} was run by another process meanwhile and ended as {state}. Run again.")
     if context.custom_properties[Key.FINGERPRINT].string_value != new.fingerprint:
         raise InputError(
             f"Run {context.name} was begun by another process meanwhile, with other data, code or settings. Run again."
         )
     context.custom_properties[Key.STATE].string_value = State.RUNNING
+    context.custom_properties[Key.RUNNER].string_value = new.runner
     context.custom_properties.pop(Key.FINISHED, None)
     context.custom_properties[Key.RESUMED].double_value = _now()
     context.custom_properties[Key.REASON].string_value = ""

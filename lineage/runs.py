@@ -14,7 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from lineage.lock import is_held
 from lineage.nodes import ArtifactRef, Node, NodeReader
 from lineage.outcome import InputError, State
-from lineage.recording import LOCAL, Key
+from lineage.recording import IN_ONE_PROCESS, LOCAL, Key
 from lineage.store import NODE, RUN, run_folder
 
 __all__ = [
@@ -130,7 +130,7 @@ def read_run(store: MetadataStore, root: Path, context: mlmd.Context, node_ids: 
     folder = run_folder(root, context.name)
     state = State(stored[Key.STATE].string_value)
     runner = _text(stored, Key.RUNNER) or LOCAL
-    if state is State.RUNNING and runner == LOCAL and not is_held(folder):
+    if state is State.RUNNING and runner in IN_ONE_PROCESS and not is_held(folder):
         state = State.INTERRUPTED
     graph = json.loads(stored[Key.GRAPH].string_value)
     # The latest execution of a node wins: continuing a run registers its system nodes a second time.

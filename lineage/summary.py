@@ -57,6 +57,7 @@ class Summary(pydantic.BaseModel):
     pipeline: str
     state: State
     reason: str
+    runner: str
     started: datetime.datetime
     finished: datetime.datetime | None
     nodes: list[NodeSummary]
@@ -78,6 +79,7 @@ def summarize(run: Run) -> Summary:
         pipeline=run.pipeline,
         state=run.state,
         reason=run.reason,
+        runner=run.runner,
         started=run.started,
         finished=run.finished,
         nodes=[_node(node) for node in run.nodes],

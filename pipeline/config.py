@@ -25,6 +25,7 @@ from pipeline.kubeflow import Kubeflow
 from pipeline.nodes import Nodes
 from pipeline.section import Section
 
+Runner = Literal["local", "beam"]
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 
 
@@ -92,6 +93,10 @@ class Config(Section):
     evaluator: Evaluator = Evaluator()
     quantizer: QuantizerSettings = QuantizerSettings()
     serving: Serving = Serving()
+    runner: Runner = Field(
+        default="local",
+        description="local: nodes side by side; beam: the graph as a pipeline of Beam's, one node after the other.",
+    )
     beam: Beam = Beam()
     nodes: Nodes = Nodes()
     airflow: Airflow = Airflow()

@@ -14,6 +14,7 @@ from components.trainer import weights_file
 from pipeline.checks import data_patterns
 from pipeline.config import Config
 
+_ELSEWHERE = {"runner", "nodes", "airflow", "metadata", "kubeflow"}  # where a run runs and is recorded, and its limits
 _PACKAGES = ("slipway", "tensorflow", "keras", "tfx", "tensorflow-transform", "tensorflow-model-analysis")
 
 
@@ -23,7 +24,7 @@ def run_inputs(config: Config) -> dict[str, Any]:
     Not the limits of nodes, for a run that hit one is continued under another, nor where it runs and is recorded.
     """
     return {
-        "config": config.model_dump(mode="json", by_alias=True, exclude={"nodes", "airflow", "metadata", "kubeflow"}),
+        "config": config.model_dump(mode="json", by_alias=True, exclude=_ELSEWHERE),
         **code_inputs(config),
         "data": [files_fingerprint(sources.resolve_files(pattern)) for pattern in data_patterns(config)],
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},

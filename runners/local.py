@@ -1,4 +1,4 @@
-"""The local runner: each node of a run in a forked child of this process, those side by side that can be."""
+"""A run from its plan to its report: the three verbs, driven by a runner that lives in this process."""
 
 import contextlib
 import dataclasses
@@ -13,14 +13,17 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from lineage.lock import RunLock
 from lineage.outcome import ExitCode, State
+from lineage.recording import BEAM, LOCAL
 from lineage.report import render
 from lineage.runs import Run
 from lineage.store import REPORT
-from runners import verbs
+from runners import beam, verbs
 from runners.compiled import compile_apart
 from runners.failure import Failure
 from runners.nodes import Observer, run_nodes
 from runners.plan import Plan
+
+_RUN_NODES = {LOCAL: run_nodes, BEAM: beam.run_nodes}
 
 log = logging.getLogger("slipway.runner")
 
@@ -52,7 +55,7 @@ def run(plan: Plan, observer: Observer) -> Result:
 def drive(plan: Plan, compiled: pipeline_pb2.Pipeline, observer: Observer) -> Failure | None:
     """The three verbs on a compiled pipeline, under the run's lock; returns how a run ended that is not complete."""
     begun = verbs.begin(plan, compiled)
-    failure = run_nodes(begun, plan.config, observer)
+    failure = _RUN_NODES[plan.runner](begun, plan.config, observer)
     verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
     return failure
 

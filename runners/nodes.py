@@ -49,7 +49,17 @@ def run_nodes(
     Raises:
       InputError: a node before these, in the graph, has not been run.
     """
-    work = _Work(begun, config, observer, node_ids or begun.node_ids)
+    own = node_ids or begun.node_ids
+    observer.began([node_id for node_id in begun.node_ids if node_id in own])
+    return _run(_Work(begun, config, observer, own))
+
+
+def run_node(begun: verbs.Begun, config: Config, observer: Observer, node_id: str) -> Failure | None:
+    """Runs one node, of which the observer has been told; otherwise as `run_nodes` does."""
+    return _run(_Work(begun, config, observer, [node_id]))
+
+
+def _run(work: "_Work") -> Failure | None:
     try:
         while work.goes_on:
             work.start_ready()
@@ -71,7 +81,6 @@ class _Work:
     def __init__(self, begun: verbs.Begun, config: Config, observer: Observer, node_ids: Collection[str]):
         self._begun, self._config, self._observer = begun, config, observer
         self._user_file = str(config.resolve(config.model))
-        observer.began([node_id for node_id in begun.node_ids if node_id in node_ids])
         self._waiting = {node_id: {up for up, down in edges(begun.ir) if down == node_id} for node_id in node_ids}
         self._running: dict[str, _Attempt] = {}
         self.failure: Failure | None = None

@@ -9,7 +9,6 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 from lineage.outcome import State
-from lineage.recording import LOCAL
 from lineage.recovery import interrupted_run
 from lineage.runs import Run, latest_run
 from lineage.store import RUN, claim_run_folder, create_store, run_folder
@@ -42,7 +41,7 @@ class Plan:
     continued: bool
     anew: frozenset[str]
     partial: Partial | None
-    runner: str = LOCAL
+    runner: str
 
     @property
     def fingerprint(self) -> str:
@@ -82,7 +81,9 @@ def plan(
     run_id = killed.id if killed else _new_id(store, root, config.name)
     latest = latest_run(store, root, config.name)
     anew = frozenset(NODE_IDS) if force or partial else _lost(latest) if latest else frozenset[str]()
-    return Plan(config, root, run_id, inputs, continued=killed is not None, anew=anew, partial=partial)
+    return Plan(
+        config, root, run_id, inputs, continued=killed is not None, anew=anew, partial=partial, runner=config.runner
+    )
 
 
 def _lost(run: Run) -> frozenset[str]:
