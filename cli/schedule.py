@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from cli.options import DEFAULT_ROOT, Json, Overrides, PipelinePath, Root, To
+from cli.options import DEFAULT_ROOT, Json, Overrides, PipelinePath, Root, Span, To
 from cli.outcome import print_outcome, report_of
 from cli.progress import watch
 from cli.quiet import quiet
 from cli.scratch import scratch
 from lineage.outcome import ExitCode, InputError, State
 from lineage.store import COMPILED, LOG, REPORT, SCRATCH, run_folder
-from pipeline import checks
+from pipeline import checks, spans
 from pipeline.config import load
 from pipeline.prepare import prepare
 from runners.ended import end as ended_as
@@ -51,9 +51,9 @@ def compile(  # noqa: A001 - the field's word for it
     """Write what a scheduler needs to run a pipeline, again and again."""
     config = load(pipeline, tuple(override or ()))
     prepare(config)
-    checks.check(config)
     if to == "kubeflow":
         kubeflow_checks.check(config, root.absolute())
+    checks.check(spans.resolve(config, root.absolute()))
     with quiet(Path(os.devnull)):
         # TFX and TensorFlow take seconds to import, and write to the terminal
         if to == "kubeflow":
@@ -77,6 +77,7 @@ def begin(
     first: First = None,
     last: To = None,
     base: Base = None,
+    span: Span = None,
     as_json: Json = False,
 ) -> None:
     """Begin a run of a compiled pipeline, for a scheduler; repeated, it does nothing."""
@@ -84,7 +85,7 @@ def begin(
         from runners import scheduled
         from runners.compiled import read
 
-        begun = scheduled.begin(read(compiled.absolute()), run, runner, scheduled.Part(first, last, base))
+        begun = scheduled.begin(read(compiled.absolute()), run, runner, scheduled.Part(first, last, base), span)
     report = run_folder(begun.root, run) / REPORT
     found = {"run": run, "nodes": begun.node_ids, "report": str(report)}
     typer.echo(json.dumps(found) if as_json else f"Began {run} of {', '.join(begun.node_ids)}.")

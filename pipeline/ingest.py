@@ -17,7 +17,7 @@ from pipeline.config import Config
 
 def example_gen(config: Config) -> BaseComponent:
     """A columnar ExampleGen for CSV and Parquet, one of records for TFRecords; its id is `ExampleGen`."""
-    base, inputs = _input(config)
+    base, inputs = input_of(config)
     common = {"input_base": str(base), "input_config": inputs, "output_config": _output(config)}
     if config.data.format == "tfrecord":
         _check_first_record(config)
@@ -51,8 +51,8 @@ def _check_first_record(config: Config) -> None:
         sources.check_column("weight", config.data.weight, names)
 
 
-def _input(config: Config) -> tuple[Path, example_gen_pb2.Input]:
-    """The folder, and the globs below it: one, or one a split."""
+def input_of(config: Config) -> tuple[Path, example_gen_pb2.Input]:
+    """The folder of the data, and the globs below it: one, or one a split."""
     path = config.resolve(config.data.path)
     if config.data.is_split:
         return path, _patterns({name: str(glob) for name, glob in config.data.splits.items()})

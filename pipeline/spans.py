@@ -46,11 +46,14 @@ def resolve(config: Config, root: Path, span: int | None = None) -> Config:
     last = max(spans) if span is None else span
     window = [spans[number] for number in sorted(spans) if number <= last][-config.data.window :]
     folder = _link(window, root / "spans" / config.name)
-    globs = {name: f"*/{name}/*" for name in config.data.splits}
-    path = str(folder) if config.data.is_split else f"{folder}/*/*"
-    splits = globs if config.data.is_split else config.data.splits
-    data = config.data.model_copy(update={"path": path, "splits": splits, "prepare": None, "window": 1})
-    return config.model_copy(update={"data": data})
+    if config.data.is_split:
+        return _reads(config, str(folder), {name: f"*/{name}/*" for name in config.data.splits})
+    return _reads(config, f"{folder}/*/*", config.data.splits)
+
+
+def as_read_by(run: Config, config: Config) -> Config:
+    """The config of another run on the same spans as `run`, a config that `resolve` gave."""
+    return _reads(config, run.data.path, run.data.splits)
 
 
 def find(config: Config) -> dict[int, Span]:
@@ -73,6 +76,11 @@ def find(config: Config) -> dict[int, Span]:
     if not found:
         raise InputError(f"No file matches {path}, where {SPAN} stands for a number.")
     return {number: Span(number, versions[max(versions)]) for number, versions in found.items()}
+
+
+def _reads(config: Config, path: str, splits: Mapping[str, int | str]) -> Config:
+    data = config.data.model_copy(update={"path": path, "splits": splits, "prepare": None, "window": 1})
+    return config.model_copy(update={"data": data})
 
 
 def _regex(pattern: str) -> str:

@@ -8,6 +8,7 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from lineage.outcome import InputError
 from lineage.store import COMPILED
+from pipeline import spans
 from pipeline.compile import compile_pipeline
 from pipeline.config import Config, loads
 from pipeline.fingerprint import source_fingerprint
@@ -25,7 +26,7 @@ class _About(pydantic.BaseModel):
 
 @dataclasses.dataclass(frozen=True)
 class Compiled:
-    """A compiled pipeline: `root` is the folder for artifacts, metadata and served models."""
+    """A compiled pipeline: `root` is the folder for artifacts, metadata and served models; `config` names all spans."""
 
     config: Config
     root: Path
@@ -45,10 +46,12 @@ def compile_apart(config: Config, root: Path) -> pipeline_pb2.Pipeline:
 def write(config: Config, root: Path, folder: Path) -> Compiled:
     """Compiles a checked config into a folder, which it makes; what lies there is replaced.
 
+    Where the data comes in spans, the newest are compiled, and those of a run take their place when it begins.
+
     Raises:
       InputError: the user's file cannot be imported, or the folder cannot be written to.
     """
-    compiled = Compiled(config, root, compile_apart(config, root))
+    compiled = Compiled(config, root, compile_apart(spans.resolve(config, root), root))
     save(compiled, folder)
     return compiled
 

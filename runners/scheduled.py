@@ -8,9 +8,11 @@ from pathlib import Path
 from lineage import recording
 from lineage.lock import BusyError, node_locks
 from lineage.outcome import ExitCode, InputError, State
-from lineage.runs import find_run, latest_run
+from lineage.runs import find_run, latest_run, run_contexts
 from lineage.store import create_store
+from pipeline import spans
 from pipeline.compile import node_ids as ids_of
+from pipeline.compile import reading
 from pipeline.config import Config, loads
 from pipeline.fingerprint import run_inputs
 from pipeline.nodes import NODE_IDS
@@ -35,18 +37,30 @@ class Part:
     base: str | None = None
 
 
-def begin(compiled: Compiled, run_id: str, runner: str, part: Part | None = None) -> verbs.Begun:
+def begin(
+    compiled: Compiled, run_id: str, runner: str, part: Part | None = None, span: int | None = None
+) -> verbs.Begun:
     """Begins a run of that id; of one that has begun already nothing happens, and one that has ended goes on.
 
+    Args:
+      compiled: The pipeline.
+      run_id: A name for the run.
+      runner: The scheduler's name.
+      part: Which nodes are run; None for all.
+      span: The last span of the data, where it comes in spans; None for the newest when the run first begins.
+
     Raises:
-      InputError: the id cannot name a folder, that run began with other data or code, or the part cannot be run.
+      InputError: the id cannot name a folder, that run began with other data or code, or the part cannot be run; or
+        there is no such span.
     """
     if not _RUN_ID.fullmatch(run_id):
         raise InputError(f"Got the run id {run_id!r}, expected letters, digits, dots, dashes and underscores.")
     chosen = _chosen(compiled, run_id, part or Part())
-    inputs = inputs_of(run_inputs(compiled.config), chosen)
+    config = _of_spans(compiled, run_id, chosen, span)
+    inputs = inputs_of(run_inputs(config), chosen)
     anew = frozenset(NODE_IDS) if chosen else frozenset[str]()
-    return verbs.begin(Plan(compiled.config, compiled.root, run_id, inputs, False, anew, chosen, runner), compiled.ir)
+    ir = reading(compiled.ir, config) if compiled.config.data.has_spans else compiled.ir
+    return verbs.begin(Plan(config, compiled.root, run_id, inputs, False, anew, chosen, runner), ir)
 
 
 def node(root: Path, run_id: str, node_ids: Sequence[str], observer: Observer) -> Failure | None:
@@ -91,6 +105,20 @@ def _chosen(compiled: Compiled, run_id: str, part: Part) -> Partial | None:
             f"{name} has not run under {compiled.root} yet, so {part.first} has nothing to go on. Run it all."
         )
     return partial(base, part.first, part.last)
+
+
+def _of_spans(compiled: Compiled, run_id: str, part: Partial | None, span: int | None) -> Config:
+    """The config of the run: one that has begun keeps the spans that were the newest, a part has those of its base."""
+    if part and span is not None:
+        raise InputError(f"Got span {span} for a part of a run, which is of the spans of {part.base}. Leave it out.")
+    if not compiled.config.data.has_spans or span is not None:
+        return spans.resolve(compiled.config, compiled.root, span)
+    store = create_store(compiled.root, compiled.config.metadata)
+    same = part.base if part else run_id
+    if same not in {context.name for context in run_contexts(store, compiled.config.name)}:
+        return spans.resolve(compiled.config, compiled.root)
+    run = find_run(store, compiled.root, same)
+    return spans.as_read_by(loads(run.config, run.place), compiled.config)
 
 
 def _without_retries(config: Config) -> Config:

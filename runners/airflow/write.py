@@ -9,6 +9,7 @@ import jinja2
 
 from lineage.outcome import InputError
 from pipeline.compile import edges, node_ids
+from pipeline.data import SPAN
 from runners.airflow.tasks import tasks
 from runners.compiled import Compiled
 
@@ -17,8 +18,10 @@ def write_dag(compiled: Compiled, folder: Path) -> Path:
     """Writes NAME_dag.py into the folder that `runners.compiled.write` wrote; returns its path.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: it cannot be written, or `airflow.span` is set for data without spans.
     """
+    if compiled.config.airflow.span and not compiled.config.data.has_spans:
+        raise InputError(f"airflow.span is set, but data.path is {compiled.config.data.path}: expected {SPAN} in it.")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -34,6 +37,7 @@ def write_dag(compiled: Compiled, folder: Path) -> Path:
         compiled=str(folder),
         root=str(compiled.root),
         airflow=compiled.config.airflow,
+        spans=compiled.config.data.has_spans,
         nodes=node_ids(compiled.ir),
         tasks=tasks(node_ids(compiled.ir), edges(compiled.ir), compiled.config.nodes),
     )

@@ -5,6 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from lineage.outcome import InputError
 from pipeline.config import Config
+from pipeline.data import SPAN
 from pipeline.nodes import NODE_IDS
 
 _MOUNTED_BY_VERTEX = "/gcs"
@@ -21,6 +22,11 @@ def check(config: Config, root: Path) -> None:
             "kubeflow.image is missing: the tasks run in an image with Slipway and the pipeline's files. Set it to the "
             "name and tag under which you push it, such as registry.example.com/digits:1; the Dockerfile that is "
             "written says how to build it."
+        )
+    if config.data.has_spans:
+        raise InputError(
+            f"data.path is {config.data.path}: Kubeflow's tasks share no folder in which the spans of a run could be "
+            f"put together. Compile for one span: --set data.path=... with its number in the place of {SPAN}."
         )
     if config.kubeflow.dialect == "vertex":
         _check_vertex(config)

@@ -1,4 +1,4 @@
-"""A real Airflow with a home folder of its own, which runs the small pipeline from its DAG file."""
+"""A real Airflow with a home folder of its own, which runs a pipeline from its DAG file: the small one, or another."""
 
 import dataclasses
 import json
@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -25,6 +26,7 @@ class Airflow:
     version: str
     home: Path
     dags: Path
+    pipeline: str = "small"
 
     def __enter__(self) -> Self:
         self._programs = environment(self.version) / "bin"
@@ -58,10 +60,10 @@ class Airflow:
             check=False,
         )
 
-    def trigger(self, run_id: str, conf: dict[str, str] | None = None) -> None:
+    def trigger(self, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
         """As soon as the DAG is known."""
-        self.wait("SELECT 1 FROM dag WHERE dag_id = 'small'")
-        done = self.call("dags", "trigger", "small", "--run-id", run_id, "--conf", json.dumps(conf or {}))
+        self.wait(f"SELECT 1 FROM dag WHERE dag_id = '{self.pipeline}'")
+        done = self.call("dags", "trigger", self.pipeline, "--run-id", run_id, "--conf", json.dumps(conf or {}))
         assert done.returncode == 0, done.stderr
 
     def ended(self, run_id: str) -> str:
@@ -75,7 +77,7 @@ class Airflow:
 
     def logs(self, run_id: str, task: str) -> str:
         """What a task has logged, in all its tries."""
-        paths = (self.home / "logs").glob(f"dag_id=small/run_id={run_id}/task_id={task}/*.log")
+        paths = (self.home / "logs").glob(f"dag_id={self.pipeline}/run_id={run_id}/task_id={task}/*.log")
         return "".join(path.read_text() for path in sorted(paths))
 
     def wait(self, query: str) -> list[Any]:

@@ -124,6 +124,23 @@ def test_a_gate_that_refuses_is_not_asked_again(scheduled: Scheduled) -> None:
 
 
 @full
+def test_a_crash_of_end_is_tried_again(scheduled: Scheduled) -> None:
+    in_the_way = scheduled.small.root / "runs" / "small-crashed" / "report.html"
+    in_the_way.mkdir(parents=True)
+    scheduled.airflow.trigger("crashed")
+    scheduled.airflow.wait(
+        "SELECT 1 FROM task_instance WHERE run_id = 'crashed' AND task_id = 'end' AND (state = 'up_for_retry' OR "
+        "try_number > 1)"
+    )
+    in_the_way.rmdir()
+    assert scheduled.airflow.ended("crashed") == "success"
+    state, tries = scheduled.airflow.tasks("crashed")["end"]
+    assert (state, tries > 1) == ("success", True)
+    assert "`slipway end` ended with exit code 4: IsADirectoryError" in scheduled.airflow.logs("crashed", "end")
+    assert scheduled.run("crashed").state == "COMPLETE"
+
+
+@full
 def test_conf_that_is_wrong_is_said_and_not_tried_again(scheduled: Scheduled) -> None:
     done = scheduled.airflow.call("dags", "trigger", "small", "--conf", '{"from": "Trainr"}')
     assert done.returncode != 0

@@ -174,6 +174,10 @@ def test_the_image_is_slipways_with_the_files_of_the_pipeline(project: Path, pac
             ["kubeflow.volumes={}"],
             r"below one of kubeflow\.volumes \(of which there is none yet, such as \{/data: my-cl",
         ),
+        (
+            ["data.path=/served/{SPAN}/*"],
+            r"data\.path is /served/\{SPAN\}/\*: Kubeflow's tasks .* Compile for one span",
+        ),
         (["data.path=/elsewhere/*"], r"data\.path is /elsewhere/\*, which no task finds: the image has only what is b"),
         (
             ["schema=../s.pbtxt"],
