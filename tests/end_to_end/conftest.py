@@ -1,5 +1,7 @@
-"""Projects as a user has them, run through the real `slipway` command in processes of its own."""
+"""Projects as a user has them, run through the `slipway` command in processes whose imports a fork server has done."""
 
+import dataclasses
+import itertools
 import json
 import shutil
 import subprocess
@@ -10,9 +12,19 @@ from typing import Any
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.forked import REPOSITORY, Forked
+
 SLIPWAY = [sys.executable, "-m", "cli.main"]
 NOT_MEASURED = ("--set", "quantizer.measure=false")
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """How a command ended and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 class Project:
@@ -21,20 +33,34 @@ class Project:
     def __init__(self, folder: Path, root: Path):
         self.folder = folder
         self.root = root
+        self._said = root.with_name(f"{root.name}_said")
+        self._count = itertools.count(1)
 
-    def slipway(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def slipway(self, *arguments: str) -> Done:
         """Runs a verb under the project's root."""
-        command = [*SLIPWAY, *arguments, "--root", str(self.root)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+        process = self._started(*arguments)
+        code = process.wait()
+        return Done(code, process.output.read_text(), process.output.with_suffix(".err").read_text())
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> Done:
         """Runs the pipeline, but measures no latency, which takes its time."""
         return self.slipway("run", str(self.folder), *NOT_MEASURED, *arguments)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> Forked:
         """Starts a run whose output can be read while it goes on."""
+        return self._started("run", str(self.folder), *NOT_MEASURED, *arguments)
+
+    def start_anew(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same as a user does it: in a process that does all imports itself."""
         command = [*SLIPWAY, "run", str(self.folder), "--root", str(self.root), *NOT_MEASURED, *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+
+    def _started(self, *arguments: str) -> Forked:
+        self._said.mkdir(exist_ok=True)
+        output = self._said / f"{next(self._count)}.out"
+        return Forked(
+            "cli.main", *arguments, "--root", str(self.root), output=output, errors=output.with_suffix(".err")
+        )
 
     def compile_for_kubeflow(self, folder: Path, *arguments: str) -> Path:
         """The YAML, for tasks that find the files in a copy, `image`, and push to `served`, both in that folder."""

@@ -29,7 +29,7 @@ DRAWN: dict[int, list[Point]] = {
 def digits(copy_example: Callable[[str], Project]) -> Project:
     """Interrupted once with Ctrl-C in the middle of the training, and run again."""
     project = copy_example("digits")
-    process = project.start()
+    process = project.start_anew()
     assert process.stdout is not None
     for line in process.stdout:
         if "epoch 2/" in line:

@@ -36,8 +36,9 @@ def churn(tmp_path: Path) -> Project:
 
 
 def test_ones_own_data_in_two_files(churn: Project) -> None:
-    done = churn.run()
-    assert done.returncode == 0, done.stdout + done.stderr
+    process = churn.start_anew()
+    said = process.communicate()[0]
+    assert process.returncode == 0, said
     shown = churn.show()
     assert shown["metrics"]["auc"] > 0.8  # the label is drawn from a logistic model of these very columns
     assert Path(shown["pushed"], "model.tflite").exists()
