@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.end_to_end.conftest import NOT_MEASURED, REPOSITORY, SLIPWAY, Project
@@ -41,10 +42,9 @@ def started(project: Project, verb: str, addresses: list[str], index: int) -> It
 
 
 def training_process(parent: int) -> int:
-    """The process that `parent` trains in."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    [found] = [child for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
-    return int(found)
+    """The process that `parent` trains in, the only child of its fork server."""
+    [found] = [child for server in psutil.Process(parent).children() for child in server.children()]
+    return found.pid
 
 
 def wait_for_checkpoint(project: Project, chief: subprocess.Popen[str]) -> None:
