@@ -185,7 +185,10 @@ def _apply(override: str, fields: dict[str, Any]) -> None:
         fields = fields.setdefault(parent, {})
         if not isinstance(fields, dict):
             raise InputError(f"--set {override}: `{parent}` is a value, not a section.")
-    fields[last] = yaml.safe_load(value)
+    try:
+        fields[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: {value} is not valid YAML. Text is in quotes: '{key}=\"...\"'.") from None
 
 
 def _sentence(detail: Any) -> str:

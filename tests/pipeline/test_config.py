@@ -94,6 +94,8 @@ def test_broken_yaml_and_no_yaml_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text("name: [")
     assert "not valid YAML" in message(tmp_path)
     assert "expected key=value" in message(write(tmp_path), "trainer.epochs")
+    text = message(write(tmp_path), "airflow.span=%Y%m%d")
+    assert text == "--set airflow.span=%Y%m%d: %Y%m%d is not valid YAML. Text is in quotes: 'airflow.span=\"...\"'."
 
 
 def test_every_field_of_the_schema_has_a_description() -> None:
