@@ -48,7 +48,11 @@ class Project:
 
     def start(self, *arguments: str) -> Forked:
         """Starts a run whose output can be read while it goes on."""
-        return self._started("run", str(self.folder), *NOT_MEASURED, *arguments)
+        return self.start_verb("run", *NOT_MEASURED, *arguments)
+
+    def start_verb(self, verb: str, *arguments: str) -> Forked:
+        """Starts a verb of the pipeline."""
+        return self._started(verb, str(self.folder), *arguments)
 
     def start_anew(self, *arguments: str) -> subprocess.Popen[str]:
         """The same as a user does it: in a process that does all imports itself."""

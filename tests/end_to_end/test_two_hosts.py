@@ -5,18 +5,18 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
 
-from tests.end_to_end.conftest import NOT_MEASURED, REPOSITORY, SLIPWAY, Project
+from tests.end_to_end.conftest import Project
 from tests.end_to_end.test_regression import make_line
+from tests.forked import Forked
 
-SETTINGS = (*NOT_MEASURED, "--set", "trainer.strategy=multi_worker", "--set", "trainer.epochs=60")
+SETTINGS = ("--set", "trainer.strategy=multi_worker", "--set", "quantizer.mode=none")
 
 
 def free_addresses() -> list[str]:
@@ -28,17 +28,20 @@ def free_addresses() -> list[str]:
 
 
 @contextlib.contextmanager
-def started(project: Project, verb: str, addresses: list[str], index: int) -> Iterator[subprocess.Popen[str]]:
+def started(project: Project, verb: str, addresses: list[str], index: int) -> Iterator[Forked]:
     config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    command = [*SLIPWAY, verb, str(project.folder), "--root", str(project.root), *SETTINGS]
-    environment = os.environ | {"TF_CONFIG": json.dumps(config)}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY, env=environment
-    )
+    with mock.patch.dict(os.environ, TF_CONFIG=json.dumps(config)):
+        process = project.start_verb(verb, *SETTINGS)
     try:
         yield process
     finally:
         process.kill()
+
+
+def said(process: Forked) -> str:
+    """Without line ends."""
+    errors = process.output.with_suffix(".err")
+    return " ".join((process.output.read_text() + errors.read_text()).split())
 
 
 def training_process(parent: int) -> int:
@@ -47,9 +50,9 @@ def training_process(parent: int) -> int:
     return found.pid
 
 
-def wait_for_checkpoint(project: Project, chief: subprocess.Popen[str]) -> None:
+def wait_for_checkpoint(project: Project, chief: Forked) -> None:
     while not list(project.root.glob("artifacts/*/Trainer/.checkpoints/*/step-*")):
-        assert chief.poll() is None, chief.communicate()[0]
+        assert chief.poll() is None, said(chief)
         time.sleep(0.05)
 
 
@@ -63,18 +66,17 @@ def test_a_worker_that_is_killed_comes_back_and_the_run_ends_well(line: Project)
     with started(line, "worker", addresses, 1) as worker, started(line, "run", addresses, 0) as chief:
         wait_for_checkpoint(line, chief)
         os.kill(training_process(worker.pid), signal.SIGKILL)
-        said_by_chief, said_by_worker = chief.communicate(timeout=240)[0], worker.communicate(timeout=240)[0]
-    assert chief.returncode == 0, said_by_chief
-    assert worker.returncode == 0, said_by_worker
-    assert "Going on from the last checkpoint (restart 1 of 3)" in said_by_chief
-    assert "Worker 1 was killed by SIGKILL." in said_by_worker
+        assert chief.wait(timeout=240) == 0, said(chief)
+        assert worker.wait(timeout=240) == 0, said(worker)
+    assert "Going on from the last checkpoint (restart 1 of 3)" in said(chief)
+    assert "Worker 1 was killed by SIGKILL." in said(worker)
     assert line.show()["metrics"]["mean_absolute_error"] < 0.1
 
 
 def test_the_pipeline_does_not_run_on_a_host_that_is_not_the_chief(line: Project) -> None:
     with started(line, "run", ["one:2001", "two:2001"], 1) as refused:
-        assert "Start `slipway worker PIPELINE` here." in " ".join(refused.communicate()[0].split())
-    assert refused.returncode == 2
+        assert refused.wait(timeout=240) == 2
+    assert "Start `slipway worker PIPELINE` here." in said(refused)
 
 
 def test_a_worker_of_a_pipeline_for_one_host_is_refused(line: Project) -> None:
