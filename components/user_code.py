@@ -64,9 +64,15 @@ def fingerprint(path: str, roots: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for statement in _reachable(tree, set(roots)):
         digest.update((ast.get_source_segment(source, statement) or "").encode())
-    for module in sorted(_local_modules(tree, file.parent, {file})):
+    for module in files(path)[1:]:
         digest.update(module.read_bytes())
     return digest.hexdigest()
+
+
+def files(path: str) -> list[Path]:
+    """The file, and the Python files beside it that it imports, directly or through one another."""
+    file = Path(path)
+    return [file, *sorted(_local_modules(_parse(file), file.parent, {file}))]
 
 
 def _parse(file: Path) -> ast.Module:
@@ -126,11 +132,17 @@ def _local_modules(tree: ast.Module, folder: Path, seen: set[Path]) -> set[Path]
 
 def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
-        return [alias.name for alias in node.names]
+        return [name for alias in node.names for name in _with_parents(alias.name)]
     if isinstance(node, ast.ImportFrom):
         base = node.module or ""
-        return [base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)]
+        return [*_with_parents(base), *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)]
     return []
+
+
+def _with_parents(name: str) -> list[str]:
+    """Of `a.b` also `a`, whose `__init__.py` is run too."""
+    parts = name.split(".")
+    return [".".join(parts[:number]) for number in range(1, len(parts) + 1)]
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
-from tfx.components import ExampleValidator, SchemaGen, Transform
+from tfx.components import ExampleValidator, SchemaGen
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
@@ -25,6 +25,7 @@ from components.schema_importer.component import SchemaImporter
 from components.trainer.component import Trainer
 from components.trainer.latest_blessed import LatestBlessedStrategy
 from components.trainer.settings import LATEST_BLESSED, TrainerSettings
+from components.transform.component import Transform
 from lineage.store import pipeline_root
 from pipeline.config import Config
 from pipeline.fingerprint import code_fingerprint, warm_start_fingerprint
@@ -82,13 +83,9 @@ def _transform(
     transform = Transform(
         examples=examples,
         schema=schema.outputs["schema"],
-        preprocessing_fn="components.transform.preprocessing_fn",
-        custom_config={
-            "module_file": module_file,
-            "module_fingerprint": code_fingerprint(config, user_code.PREPROCESSING),
-            "weight": config.data.weight,
-        },
-        disable_statistics=True,
+        module_file=module_file,
+        module_fingerprint=code_fingerprint(config, user_code.PREPROCESSING),
+        weight=config.data.weight,
     )
     transform.add_upstream_node(gate)
     return transform

@@ -9,14 +9,16 @@ import tensorflow as tf
 
 import custom_ops
 from components import user_code
+from components.transform import source
 from lineage.outcome import InputError
 
 
-def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> dict[str, Any]:
+def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, Any]) -> dict[str, Any]:
     """Calls `preprocessing_fn` of the file `custom_config["module_file"]`.
 
     `custom_config` also carries the fingerprint of the user's source, which only has to be in Transform's cache key,
-    and the name of the feature that examples are weighted by, if any: it passes as it is, without the user's doing.
+    the name of the feature that examples are weighted by, if any: it passes as it is, without the user's doing; and,
+    when it runs, the user's `source`, for workers on other hosts.
 
     Raises:
       InputError: the user's function returns something of its own as the weight, or the schema does not say that every
@@ -24,7 +26,10 @@ def preprocessing_fn(inputs: dict[str, Any], custom_config: dict[str, str]) -> d
     """
     weight = custom_config.get("weight")
     passed = {} if weight is None else {weight: inputs[weight]}
-    module = user_code.load(custom_config["module_file"])
+    sent = custom_config.get("source", {})
+    module_file = source.at_hand(custom_config["module_file"], sent)
+    module = user_code.load(module_file)
+    source.pickle_by_value(module_file, sent)
     with custom_ops.composite():  # it is saved, and runs in other processes and in what is served
         outputs = getattr(module, user_code.PREPROCESSING)(inputs)
     for name, column in passed.items():
