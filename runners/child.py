@@ -16,7 +16,7 @@ import psutil
 from components import log_pipe
 from components.trainer.worker_error import WorkerError
 from lineage.outcome import GateRefused, InputError
-from runners.parent import end_with_parent
+from runners.parent import end_group_with_this, end_with_parent
 
 _PASSED_ON = (InputError, GateRefused, WorkerError)
 _OUT_OF_MEMORY = (
@@ -129,6 +129,7 @@ def _enter(work: Callable[[], Any], connection: Connection, parent: int) -> None
     end_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    end_group_with_this()
     for number, handler in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
         signal.signal(number, handler)
     log_pipe.send_logs_to(connection, logging.getLogger("slipway").level)
