@@ -1,8 +1,9 @@
 """What quantization-aware training gains over the same fine-tuning without rounding, as docs/quantization.md has it.
 
 Networks are trained on real images; of each, and of the MobileNet-like one after its channels were given ranges that
-differ a hundredfold without a change of what it answers, there are full-integer files with kernels of 8 and of 4 bits:
-of the trained model, of the control, and of quantization-aware training. The whole test set is asked. Prints Markdown.
+differ a hundredfold without a change of what it answers, there are files with kernels of 8 and of 4 bits: of what was
+trained (at 4 bits with float activations), of the control, and of quantization-aware training. The whole test set is
+asked. Prints Markdown.
 
   python -m benchmarks.qat
   python -m benchmarks.qat --networks mobilenet --epochs 2
@@ -19,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -28,13 +30,16 @@ from components.quantizer.compare import Truth, compare
 from components.quantizer.convert import to_float, to_int4, to_int8
 from components.quantizer.int4 import with_int4_kernels
 from components.quantizer.interpreter import TFLite
+from components.quantizer.measure import measure
 from components.quantizer.qat.fine_tuning import Calibration, FineTuning
 from components.quantizer.representative import representative
 from components.quantizer.settings import QatSettings
+from components.signatures import TRANSFORMED
 from components.trainer.settings import TrainerSettings
 from components.trainer.strategy import make_strategy
 from components.trainer.train import train
 from components.trainer.training import Training
+from lineage.units import latency
 from tests.components import small_data
 from tests.components.quantizer.uneven import make_uneven
 from tests.components.small_data import LABEL, fixed
@@ -126,22 +131,41 @@ class Tuned:
 
 
 HEADER = (
-    "| network | kernels | float | quantized after training | control: fine-tuned, then quantized | fine-tuned "
-    "quantization-aware | points more than the control (95 % interval) |\n|---|---|---|---|---|---|---|"
+    "| network | kernels | float | after training | control | quantization-aware | points more than the control "
+    "(95 % interval) | kB: float, after, aware | 1 thread: float, after, aware |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
 def row(name: str, bits: int, tuned: Tuned) -> str:
-    """A line of the table: accuracies on the whole test set."""
+    """A line of the table: accuracies on the whole test set, and what the files cost."""
     truth = Truth.of(tuned.test, task="multiclass", label=LABEL)
     floats = to_float(tuned.saved_model)
     after = tuned.quantized(tuned.saved_model) if bits == 8 else to_int4(floats)
-    files = [floats, after, tuned.tuned(bits, aware=False), tuned.tuned(bits, aware=True)]
-    answers = [ask(TFLite(file), tuned.test, "multiclass") for file in files]
-    accuracies = [f"{compare(truth, one, one).value:.4f}" for one in answers]
-    gain = compare(truth, answers[-1], answers[-2])  # a drop from QAT to the control is a gain of QAT's
+    control, aware = tuned.tuned(bits, aware=False), tuned.tuned(bits, aware=True)
+    answers = [ask(TFLite(file), tuned.test, "multiclass") for file in (floats, after, control, aware)]
+    gain = compare(truth, answers[3], answers[2])  # what the control is worse by
     low, high = (100 * end for end in gain.drop_interval)
-    return f"| {name} | int{bits} | {' | '.join(accuracies)} | {100 * gain.drop:+.2f} ({low:+.2f} to {high:+.2f}) |"
+    sizes, times = costs([floats, after, aware], tuned.test.features["image"][:16].numpy())
+    cells = [
+        name,
+        f"int{bits}",
+        *(f"{compare(truth, one, one).value:.4f}" for one in answers),
+        f"{100 * gain.drop:+.2f} ({low:+.2f} to {high:+.2f})",
+        sizes,
+        times,
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def costs(files: list[bytes], images: np.ndarray) -> tuple[str, str]:
+    """Kilobytes of the files, and medians of the time of one answer on one thread, measured in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {f"{number}": Path(folder, f"{number}.tflite") for number in range(len(files))}
+        for path, file in zip(paths.values(), files, strict=True):
+            path.write_bytes(file)
+        measured = measure(paths, {"image": images}, TRANSFORMED)
+    sizes = ", ".join(f"{one.bytes / 1000:.0f}" for one in measured)
+    return sizes, ", ".join(latency(one.latencies[0].median) for one in measured)
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ Integer-Arithmetic-Only Inference", CVPR 2018. Ranges are trained too, by what c
 Moving averages would depend on the micro-batches that a step is cut into; these do not.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -83,29 +84,64 @@ def rounded(kernel: Any, bits: int, axes: tuple[int, ...]) -> tf.Tensor:
     Returns:
       float32.
     """
-    steps = 2 ** (bits - 1) - 1
     weights = tf.cast(kernel, tf.float32)
-    scale = tf.maximum(tf.reduce_max(tf.abs(weights), axis=axes, keepdims=True), _SMALLEST_RANGE) / steps
-    return weights + tf.stop_gradient(tf.round(weights / scale) * scale - weights)
+    return _to_multiples(weights, _scale(weights, bits, axes))
+
+
+def _scale(weights: tf.Tensor, bits: int, axes: tuple[int, ...]) -> tf.Tensor:
+    greatest = tf.reduce_max(tf.abs(weights), axis=axes, keepdims=True)
+    return tf.maximum(greatest, _SMALLEST_RANGE) / (2 ** (bits - 1) - 1)
+
+
+def _to_multiples(values: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+    return values + tf.stop_gradient(tf.round(values / unit) * unit - values)
 
 
 class RoundedKernel:
-    """Mixed into a layer of Keras: computes with its kernel rounded to `bits`, a scale a channel."""
+    """Mixed into a layer of Keras: computes with its kernel and bias rounded, from their float32 values.
+
+    Args:
+      bits: Of the kernel, which has a scale a channel.
+      taken: What gives the range of what the layer takes: the file adds the bias to products of two whole numbers, in
+        their unit. None: the bias is not rounded. (A function, since Keras would count a layer's weights twice.)
+    """
 
     axes: tuple[int, ...]
 
-    def __init__(self, *, bits: int, **options: Any):
+    def __init__(self, *, bits: int, taken: Callable[[], tuple[tf.Tensor, tf.Tensor]] | None, **options: Any):
         super().__init__(**options)
-        self._bits = bits
+        self._bits, self._taken = bits, taken
 
     @property
     def kernel(self) -> tf.Tensor:
-        """The kernel rounded, from its float32 value whatever the policy; the variable, which is trained, is not."""
+        """The kernel rounded; the variable, which is trained, is not."""
         return tf.cast(rounded(self._kernel._value, self._bits, self.axes), self._kernel.dtype)
 
     @kernel.setter
     def kernel(self, variable: keras.Variable) -> None:
         self._kernel = variable
+
+    @property
+    def bias(self) -> Any:
+        """The bias rounded, where there is one."""
+        if self._bias is None or self._taken is None:
+            return self._bias
+        bias = tf.convert_to_tensor(self._bias._value)
+        least, greatest = self._taken()
+        unit = tf.reshape(_scale(self._kernel._value, self._bits, self.axes), bias.shape) * (greatest - least) / 255
+        return tf.cast(_to_multiples(bias, tf.stop_gradient(unit)), self._bias.dtype)
+
+    @bias.setter
+    def bias(self, variable: keras.Variable | None) -> None:
+        self._bias = variable
+
+    def save_own_variables(self, store: Any) -> None:
+        """As any layer does: those of Keras with a kernel would save the bias rounded."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """As any layer does."""
+        keras.layers.Layer.load_own_variables(self, store)
 
 
 class RoundedConv1D(RoundedKernel, keras.layers.Conv1D):

@@ -83,6 +83,8 @@ def bake(trained: keras.Model, bits: int, plain: keras.Model) -> None:
         kind = ROUNDED.get(type(layer), type(layer))
         if issubclass(kind, RoundedKernel):
             weights[0] = np.asarray(rounded(weights[0], bits, kind.axes))
+            if isinstance(layer, RoundedKernel) and layer.bias is not None:
+                weights[1] = np.asarray(layer.bias)
         plain.get_layer(layer.name).set_weights(weights)
 
 
@@ -114,20 +116,23 @@ class _Rebuilding:
         if isinstance(layer, keras.layers.SeparableConv2D):
             first, second = _of_separable(layer, step)
             name = first["name"]
-            between = self._layer(name, keras.layers.DepthwiseConv2D, first)(*args, **kwargs)
-            return self._layer(layer.name, keras.layers.Conv2D, second)(self._rounded(between, name))
+            between = self._layer(name, keras.layers.DepthwiseConv2D, first, args[0])(*args, **kwargs)
+            between = self._rounded(between, name)
+            return self._layer(layer.name, keras.layers.Conv2D, second, between)(between)
         if isinstance(layer, keras.layers.Rescaling):  # two operations, and so two ranges
             scaled = keras.layers.Rescaling(layer.scale, name=f"{layer.name}_scale", dtype=layer.dtype_policy)(*args)
             return self._rounded(scaled, f"{layer.name}_scale") + layer.offset if np.any(layer.offset) else scaled
         if not has_kernel(layer):
             return layer(*args, **kwargs)
-        return self._layer(layer.name, type(layer), _config(layer, step))(*args, **kwargs)
+        return self._layer(layer.name, type(layer), _config(layer, step), args[0])(*args, **kwargs)
 
-    def _layer(self, name: str, kind: type, config: dict[str, Any]) -> keras.Layer:
+    def _layer(self, name: str, kind: type, config: dict[str, Any], taken: Any) -> keras.Layer:
+        """Of a layer that is called more than once, what it takes first has the range by which its bias is rounded."""
         if name not in self._made:
             bits = self._rounding.bits
             if bits and kind in ROUNDED:
-                kind, config = ROUNDED[kind], {**config, "bits": bits}
+                before = self._ranges.get(id(taken))
+                kind, config = ROUNDED[kind], {**config, "bits": bits, "taken": before and before.bounds}
             self._made[name] = kind.from_config(config)  # type: ignore[attr-defined]
         return self._made[name]
 

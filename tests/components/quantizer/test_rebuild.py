@@ -93,13 +93,17 @@ def test_baked_kernels_answer_as_those_that_are_rounded(aware: tuple[keras.Model
 def test_file_computes_in_integers_what_was_trained(
     io_type: str, aware: tuple[keras.Model, keras.Model], tmp_path: Path
 ) -> None:
-    """One step of a range may be rounded the other way at each of its thirteen ranges; four is what is found."""
+    """Off by less than what rounding costs: if its seventeen ranges rounded at random, by 1.3 steps of the last one.
+
+    (The root of the mean square, by the gradients of the answers at each of the ranges. There is no useful bound for
+    one number: a step at a range is multiplied by the layers behind it, all of them at their worst make 150.)
+    """
     trained, plain = aware
     made = int8(tmp_path, plain, shown(), io_type)
     assert graph.float_ops(graph.read(made)) == [] == graph.not_merged(graph.read(made))
     assert (np.float32 in dtypes(made)) == (io_type == "float32")
     file, expected = TFLite(made).predict({"image": IMAGES}), answers(trained)
-    assert steps_apart(trained, file, expected) <= 4
+    assert np.sqrt(np.mean(steps_apart(trained, file, expected) ** 2)) < 1
     np.testing.assert_array_equal(np.argmax(file, axis=1), np.argmax(expected, axis=1))
 
 
@@ -110,7 +114,7 @@ def test_file_of_kernels_rounded_to_4_bits_has_them_packed_and_computes_what_was
     kernels = sum(np.prod(layer.get_weights()[0].shape) for layer in trained.layers if isinstance(layer, RoundedKernel))
     assert len(unpacked) - len(made) == pytest.approx(kernels / 2, rel=0.05), "half a byte a weight"
     file, expected = TFLite(made).predict({"image": IMAGES}), answers(trained)
-    assert steps_apart(trained, file, expected) <= 4
+    assert np.sqrt(np.mean(steps_apart(trained, file, expected) ** 2)) < 1
     np.testing.assert_array_equal(np.argmax(file, axis=1), np.argmax(expected, axis=1))
 
 
@@ -134,17 +138,17 @@ def test_file_is_at_most_one_step_off_where_its_graph_is_another(branch: str, tm
     image = keras.Input([12, 12, 3], name="image")
     trained, plain = rounding(keras.Model(image, BRANCHES[branch](layers.Rescaling(1 / 255)(image))), 8)
     file = TFLite(int8(tmp_path, plain, shown(0.1))).predict({"image": IMAGES})
-    assert steps_apart(trained, file, answers(trained)) <= 1
+    assert steps_apart(trained, file, answers(trained)).max() <= 1
 
 
 def answers(model: keras.Model) -> np.ndarray:
     return np.asarray(model(IMAGES, training=False))
 
 
-def steps_apart(trained: keras.Model, file: np.ndarray, expected: np.ndarray) -> int:
-    """The greatest difference in steps of the last range."""
+def steps_apart(trained: keras.Model, file: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """How far the answers are from each other, in whole steps of the last range."""
     least, greatest = next(layer for layer in reversed(trained.layers) if isinstance(layer, FakeQuant)).bounds()
-    return int(np.rint(np.abs(file - expected).max() / float(greatest - least) * 255))
+    return np.rint(np.abs(file - expected) / float(greatest - least) * 255)
 
 
 class Subclassed(keras.Model):
