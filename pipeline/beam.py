@@ -3,7 +3,7 @@
 import difflib
 
 import pydantic
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from pipeline.section import Section
 
@@ -39,6 +39,10 @@ _LOCAL = (
 class Beam(Section):
     """Options of Apache Beam."""
 
+    workers: PositiveInt = Field(
+        default=1,
+        description="Processes of this machine that share the work of a Beam node; 1: the node's own does it all.",
+    )
     args: list[str] = Field(default=[], description="Passed to every Beam node as they are.")
 
     @pydantic.field_validator("args")
@@ -48,9 +52,20 @@ class Beam(Section):
             _check(name)
         return args
 
+    @pydantic.model_validator(mode="after")
+    def _one_place(self) -> "Beam":
+        if self.workers > 1 and (named := _runners(self.args)):
+            raise ValueError(
+                f"got `workers` {self.workers} of this machine and {named[0]} in `args`, expected one of them"
+            )
+        return self
+
     def pipeline_args(self) -> list[str]:
         """What every Beam node is given: its runner is Beam's own in this process, unless `args` names one."""
-        return [*self.args] if _runners(self.args) else [*_LOCAL, *self.args]
+        if _runners(self.args):
+            return [*self.args]
+        shared = ("--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}")
+        return [*_LOCAL, *(shared if self.workers > 1 else ()), *self.args]
 
 
 def _runners(args: list[str]) -> list[str]:

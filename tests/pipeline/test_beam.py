@@ -52,5 +52,13 @@ def test_runners_are_known_as_beam_knows_them() -> None:
         assert config(f"--runner={name}").beam.pipeline_args() == [f"--runner={name}"]
 
 
+def test_workers_are_processes_of_this_machine() -> None:
+    assert "--direct_num_workers=2" not in config().beam.pipeline_args()
+    shared = loads(YAML, Path("/project"), ("beam.workers=2", "beam.args=[--streaming]")).beam.pipeline_args()
+    assert shared[-3:] == ["--direct_running_mode=multi_processing", "--direct_num_workers=2", "--streaming"]
+    with pytest.raises(InputError, match="`beam`: got `workers` 2 of this machine and flink in `args`"):
+        loads(YAML, Path("/project"), ("beam.workers=2", "beam.args=[--runner=flink]"))
+
+
 def test_a_value_may_hold_blanks() -> None:
     assert config('--environment_config={"a": "b c"}').beam.pipeline_args()[-1] == '--environment_config={"a": "b c"}'
