@@ -19,11 +19,12 @@ from lineage.store import COMPILED, LOG, REPORT, SCRATCH, run_folder
 from pipeline import checks, spans
 from pipeline.config import load
 from pipeline.prepare import prepare
+from runners import beam_image
 from runners.ended import end as ended_as
 from runners.kubeflow import check as kubeflow_checks
 from runners.parent import end_with_parent
 
-Target = Literal["airflow", "kubeflow"]
+Target = Literal["airflow", "kubeflow", "beam"]
 CompiledFolder = Annotated[Path, typer.Argument(metavar="COMPILED", help="Folder that `slipway compile` wrote.")]
 ScheduledRun = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run: letters, digits, dots, dashes.")]
 Runner = Annotated[str, typer.Option("--runner", help="The scheduler's name, for the record.")]
@@ -43,7 +44,7 @@ _EXIT_CODES = {
 
 def compile(  # noqa: A001 - the field's word for it
     pipeline: PipelinePath,
-    to: Annotated[Target, typer.Option("--to", help="The scheduler.")],
+    to: Annotated[Target, typer.Option("--to", help="The scheduler; beam: the image of Beam's workers.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write to.")],
     root: Root = DEFAULT_ROOT,
     override: Overrides = None,
@@ -54,6 +55,9 @@ def compile(  # noqa: A001 - the field's word for it
     if to == "kubeflow":
         kubeflow_checks.check(config, root.absolute())
     checks.check(spans.resolve(config, root.absolute()))
+    if to == "beam":
+        typer.echo(f"{beam_image.write(output.absolute())}: build it, push it, and name it in beam.args.")
+        return
     with quiet(Path(os.devnull)):
         # TFX and TensorFlow take seconds to import, and write to the terminal
         if to == "kubeflow":
@@ -81,6 +85,7 @@ def begin(
     as_json: Json = False,
 ) -> None:
     """Begin a run of a compiled pipeline, for a scheduler; repeated, it does nothing."""
+    end_with_parent(signal.SIGTERM)  # a scheduler that was killed, and begins again, meets nobody at work
     with quiet(Path(os.devnull)):
         from runners import scheduled
         from runners.compiled import read
@@ -93,7 +98,7 @@ def begin(
 
 def node(run: ScheduledRun, nodes: Nodes, root: Root = DEFAULT_ROOT) -> None:
     """Run nodes of a run that a scheduler has begun, unless they have run."""
-    end_with_parent(signal.SIGTERM)  # a scheduler that was killed, and begins again, meets nobody at work
+    end_with_parent(signal.SIGTERM)
     folder = _begun_folder(root.absolute(), run)
     with quiet(folder / LOG) as terminal, scratch(folder / SCRATCH / nodes[0]):
         with watch(Console(file=terminal, soft_wrap=True)) as observer:

@@ -30,10 +30,9 @@ _REFUSED = {
 _INSTEAD = "FlinkRunner, SparkRunner or DataflowRunner for a cluster, nothing for this machine"
 
 # The DirectRunner would look for a Prism binary to download; and TFX would build a source distribution a node.
-_LOCAL = (
-    "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",
-    "--sdk_container_image=local/none",
-)
+_NO_IMAGE = "--sdk_container_image=local/none"
+_LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner", _NO_IMAGE)
+_IN_NO_IMAGE = ("EXTERNAL", "LOOPBACK", "PROCESS")  # environments of workers
 
 
 class Beam(Section):
@@ -58,14 +57,24 @@ class Beam(Section):
             raise ValueError(
                 f"got `workers` {self.workers} of this machine and {named[0]} in `args`, expected one of them"
             )
+        if "dataflow" in map(_stem, _runners(self.args)) and not self._says("sdk_container_image"):
+            raise ValueError(
+                "got DataflowRunner, whose workers need Slipway; expected --sdk_container_image=IMAGE in `args`, too: "
+                "`slipway compile --to beam` writes how it is built"
+            )
         return self
 
     def pipeline_args(self) -> list[str]:
         """What every Beam node is given: its runner is Beam's own in this process, unless `args` names one."""
         if _runners(self.args):
-            return [*self.args]
+            no_image = self._says("environment_type") in _IN_NO_IMAGE and not self._says("sdk_container_image")
+            return [*self.args, *([_NO_IMAGE] if no_image else [])]
         shared = ("--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}")
         return [*_LOCAL, *(shared if self.workers > 1 else ()), *self.args]
+
+    def _says(self, option: str) -> str | None:
+        found = [arg.partition("=")[2] for arg in self.args if arg.startswith(f"--{option}=")]
+        return found[-1] if found else None
 
 
 def _runners(args: list[str]) -> list[str]:

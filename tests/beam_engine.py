@@ -36,7 +36,6 @@ def engine(folder: Path) -> Iterator[list[str]]:
             f"--job_endpoint=localhost:{job_port}",
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{pool_port}",
-            "--sdk_container_image=local/none",
         ]
 
 

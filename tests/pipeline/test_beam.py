@@ -60,5 +60,15 @@ def test_workers_are_processes_of_this_machine() -> None:
         loads(YAML, Path("/project"), ("beam.workers=2", "beam.args=[--runner=flink]"))
 
 
+def test_workers_of_an_engine_have_an_image_or_none() -> None:
+    apart = ("--runner=PortableRunner", "--environment_type=EXTERNAL")
+    assert config(*apart).beam.pipeline_args() == [*apart, "--sdk_container_image=local/none"]
+    assert config(*apart, "--sdk_container_image=a").beam.pipeline_args() == [*apart, "--sdk_container_image=a"]
+    with pytest.raises(
+        InputError, match=r"DataflowRunner, whose workers need Slipway; expected --sdk_container_image="
+    ):
+        config("--runner=dataflow")
+
+
 def test_a_value_may_hold_blanks() -> None:
     assert config('--environment_config={"a": "b c"}').beam.pipeline_args()[-1] == '--environment_config={"a": "b c"}'
