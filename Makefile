@@ -42,6 +42,7 @@ bench: setup  ## paired comparisons with what they stand beside: medians and rat
 	$(BIN)/python -m benchmarks.custom_ops
 	$(BIN)/python -m benchmarks.quantizer
 	$(BIN)/python -m benchmarks.qat
+	$(BIN)/python -m benchmarks.reruns
 
 sanitize: setup  ## the custom ops' tests on a build that looks for reads and writes out of bounds
 	@.make/sanitize.sh
