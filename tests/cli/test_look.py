@@ -40,6 +40,13 @@ def test_show_prints_the_reason_without_escape_sequences(slipway: Slipway, root:
     assert "\x1b" not in ended.out
 
 
+def test_runs_are_listed_with_the_runner_that_they_had(slipway: Slipway, root: Path) -> None:
+    ended = slipway("runs", "--root", root)
+    header, row = ended.out.splitlines()
+    assert header.split()[:3] == ["run", "runner", "state"]
+    assert row.split()[:3] == ["r1", "local", "FAILED"]
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [(0.96, "0.9600"), (135_905.3, "135,905"), (float("nan"), "not defined"), (-12.5, "-12.5000")],
