@@ -33,6 +33,7 @@ _INSTEAD = "FlinkRunner, SparkRunner or DataflowRunner for a cluster, nothing fo
 _NO_IMAGE = "--sdk_container_image=local/none"
 _LOCAL = ("--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner", _NO_IMAGE)
 _IN_NO_IMAGE = ("EXTERNAL", "LOOPBACK", "PROCESS")  # environments of workers
+_INSTALLS = ("--sdk_container_image", "--extra_package", "--setup_file", "--requirements_file")
 
 
 class Beam(Section):
@@ -47,17 +48,21 @@ class Beam(Section):
     @pydantic.field_validator("args")
     @classmethod
     def _known_runner(cls, args: list[str]) -> list[str]:
-        for name in _runners(args):
+        for arg in args:
+            if arg.startswith("--") and " " in arg.partition("=")[0]:
+                raise ValueError(f"got {arg!r} as one argument, expected {arg.replace(' ', '=', 1)!r}")
+        for name in _given(args, "--runner"):
             _check(name)
         return args
 
     @pydantic.model_validator(mode="after")
-    def _one_place(self) -> "Beam":
-        if self.workers > 1 and (named := _runners(self.args)):
+    def _has_workers(self) -> "Beam":
+        runners = _given(self.args, "--runner")
+        if self.workers > 1 and runners:
             raise ValueError(
-                f"got `workers` {self.workers} of this machine and {named[0]} in `args`, expected one of them"
+                f"got `workers` {self.workers} of this machine and {runners[0]} in `args`, expected one of them"
             )
-        if "dataflow" in map(_stem, _runners(self.args)) and not self._says("sdk_container_image"):
+        if "dataflow" in map(_stem, runners) and not _given(self.args, *_INSTALLS):
             raise ValueError(
                 "got DataflowRunner, whose workers need Slipway; expected --sdk_container_image=IMAGE in `args`, too: "
                 "`slipway compile --to beam` writes how it is built"
@@ -66,24 +71,20 @@ class Beam(Section):
 
     def pipeline_args(self) -> list[str]:
         """What every Beam node is given: its runner is Beam's own in this process, unless `args` names one."""
-        if _runners(self.args):
-            no_image = self._says("environment_type") in _IN_NO_IMAGE and not self._says("sdk_container_image")
-            return [*self.args, *([_NO_IMAGE] if no_image else [])]
+        if _given(self.args, "--runner"):
+            apart = set(_given(self.args, "--environment_type")) & set(_IN_NO_IMAGE)
+            return [*self.args, *([_NO_IMAGE] if apart and not _given(self.args, *_INSTALLS) else [])]
         shared = ("--direct_running_mode=multi_processing", f"--direct_num_workers={self.workers}")
         return [*_LOCAL, *(shared if self.workers > 1 else ()), *self.args]
 
-    def _says(self, option: str) -> str | None:
-        found = [arg.partition("=")[2] for arg in self.args if arg.startswith(f"--{option}=")]
-        return found[-1] if found else None
 
-
-def _runners(args: list[str]) -> list[str]:
-    """What `args` say of the runner; Beam, like any command, takes `--runner=X` and `--runner`, `X`."""
-    for arg in args:
-        if arg.startswith("--") and " " in arg.partition("=")[0]:
-            raise ValueError(f"got {arg!r} as one argument, expected {arg.replace(' ', '=', 1)!r}")
-    apart = [value for option, value in zip(args, [*args, ""][1:], strict=True) if option == "--runner"]
-    return [arg.removeprefix("--runner=") for arg in args if arg.startswith("--runner=")] + apart
+def _given(args: list[str], *options: str) -> list[str]:
+    """The values of options, in their order; Beam, like any command, takes `--runner=X` and `--runner`, `X`."""
+    found = []
+    for arg, following in zip(args, [*args, ""][1:], strict=True):
+        name, equals, value = arg.partition("=")
+        found += [value if equals else following] if name in options else []
+    return found
 
 
 def _check(name: str) -> None:

@@ -63,7 +63,8 @@ def test_workers_are_processes_of_this_machine() -> None:
 def test_workers_of_an_engine_have_an_image_or_none() -> None:
     apart = ("--runner=PortableRunner", "--environment_type=EXTERNAL")
     assert config(*apart).beam.pipeline_args() == [*apart, "--sdk_container_image=local/none"]
-    assert config(*apart, "--sdk_container_image=a").beam.pipeline_args() == [*apart, "--sdk_container_image=a"]
+    for image in (["--sdk_container_image=a"], ["--sdk_container_image", "a"]):
+        assert config(*apart, *image).beam.pipeline_args() == [*apart, *image]
     with pytest.raises(
         InputError, match=r"DataflowRunner, whose workers need Slipway; expected --sdk_container_image="
     ):
