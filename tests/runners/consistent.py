@@ -1,4 +1,4 @@
-"""Walks a store and the folder of its artifacts, and says what does not fit."""
+"""Walks a store and the folder of its artifacts, and says what does not fit; and what runs that were killed come to."""
 
 from pathlib import Path
 
@@ -6,8 +6,22 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from lineage.runs import list_runs
 from lineage.store import open_store, pipeline_root
+from tests.runners.small import NODES, Small
 
 _UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
+
+_MADE = "madeStatisticsGenmadeTransform"  # by the small pipeline's Trainer
+
+
+def check_undisturbed(small: Small) -> None:
+    """All runs have ended as if nothing had been killed: with each node run once, and the same results."""
+    assert faults(small.root, "small") == []
+    runs = list_runs(open_store(small.root), small.root)
+    assert {run.state for run in runs} == {"COMPLETE"}
+    assert {node.state for run in runs for node in run.nodes} == {"COMPLETE"}
+    states = [execution.last_known_state for node_id in NODES for execution in small.executions(node_id)]
+    assert states == [mlmd.Execution.COMPLETE] * len(NODES) * len(runs)
+    assert small.outputs() == [_MADE] * len(runs)
 
 
 def faults(root: Path, pipeline: str) -> list[str]:
