@@ -100,7 +100,7 @@ class Maker:
             plain = convert.to_float(saved_model, signature)
         self.float_model = described(plain, about)
         self._recipes: dict[Recipe, Callable[[], bytes]] = {
-            "int8": lambda: self._int8(saved_model),
+            "int8": lambda: self._int8(saved_model, self._representative()),
             "dynamic": lambda: convert.to_dynamic(saved_model, signature),
             "float16": lambda: convert.to_float16(saved_model, signature),
             "int4": lambda: convert.to_int4(plain),
@@ -119,15 +119,15 @@ class Maker:
 
     def _tuned(self, bits: int, *, aware: bool) -> bytes:
         assert self._tuner is not None
+        examples = self._representative()  # or it is refused before anything is trained
         with tempfile.TemporaryDirectory() as folder:
             self._tuner.export(folder, bits, aware=aware)
             with convert.told_in_a_sentence(self._inputs):
-                made = self._int8(folder)
+                made = self._int8(folder, examples)
         return described(made if bits == 8 else with_int4_kernels(made), self._about)
 
-    def _int8(self, saved_model: str) -> bytes:
-        io_type = self._settings.io or "uint8"
-        return convert.to_int8(saved_model, self._representative(), io_type, self._signature)
+    def _int8(self, saved_model: str, examples: Representative) -> bytes:
+        return convert.to_int8(saved_model, examples, self._settings.io or "uint8", self._signature)
 
     def _representative(self) -> Representative:
         if self._optional:

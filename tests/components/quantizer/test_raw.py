@@ -19,6 +19,7 @@ from components.quantizer import convert, raw
 from components.quantizer.card import Card
 from components.quantizer.component import Quantizer
 from components.quantizer.interpreter import TFLite
+from components.quantizer.qat import fine_tuning
 from components.quantizer.settings import QuantizerSettings
 from components.signatures import SERVING_DEFAULT
 from components.trainer.export import export
@@ -42,6 +43,12 @@ def preprocessing_fn(inputs):
         "x": tft.scale_to_z_score(inputs["x"], elementwise=True),
         "label": 1 - inputs["label"],
     }
+"""
+
+BUILD_MODEL = """
+def build_model(inputs_spec, hp):
+    given = {name: keras.Input(spec.shape[1:], name=name) for name, spec in inputs_spec.items()}
+    return keras.Model(given, layers.Dense(1, activation="sigmoid")(layers.Concatenate()([*given.values()])))
 """
 
 
@@ -116,6 +123,15 @@ def test_int8_is_passed_over_where_a_number_may_be_missing(quantized: Quantized)
         "gaps in the data."
     ]
     assert (refused.mode, taken.mode, quantized.blessed) == ("int8", "dynamic", True)
+
+
+def test_and_so_is_int8_qat_before_anything_is_trained(
+    trained: dict[str, Given], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fine_tuning, "train", None)
+    settings = {"mode": "int8_qat", "include_preprocessing": True, "source": BUILD_MODEL}
+    with pytest.raises(InputError, match="int8 has no number for a missing value, and fare may be missing"):
+        quantize(tmp_path, trained, task="binary", **settings)
 
 
 def test_without_it_the_file_takes_what_transform_makes_and_says_of_what(
