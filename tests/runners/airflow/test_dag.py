@@ -15,8 +15,8 @@ from runners.compiled import Compiled
 from tests.runners import small
 from tests.runners.small import Small
 
-# The digits pipeline's, as `slipway compile` has them.
-DIGITS = {
+# The taxi pipeline's, as `slipway compile` has them.
+TAXI = {
     "ExampleGen": [],
     "StatisticsGen": ["ExampleGen"],
     "SchemaImporter": [],
@@ -30,11 +30,11 @@ DIGITS = {
     "InfraValidator": ["Trainer", "ExampleGen", "Quantizer"],
     "Pusher": ["Trainer", "Quantizer", "Evaluator", "InfraValidator"],
 }
-EDGES = [(up, down) for down, before in DIGITS.items() for up in before]
+EDGES = [(up, down) for down, before in TAXI.items() for up in before]
 
 
 def test_a_node_that_only_looks_shares_the_task_before_it() -> None:
-    found = tasks(DIGITS, EDGES, Nodes())
+    found = tasks(TAXI, EDGES, Nodes())
     assert [task.nodes for task in found] == [
         ["ExampleGen", "SchemaImporter"],
         ["StatisticsGen", "ExampleValidator", "DataGate"],
@@ -62,7 +62,7 @@ def test_a_node_of_another_pool_is_a_task_of_its_own_and_a_task_has_the_limits_o
             "Pusher": {"pool": "push"},
         }
     )
-    found = {task.id: task for task in tasks(DIGITS, EDGES, settings)}
+    found = {task.id: task for task in tasks(TAXI, EDGES, settings)}
     assert found["Trainer"].nodes == ["Trainer"]
     assert found["Trainer"].pool == "gpu"
     assert found["Trainer"].retries == 2
