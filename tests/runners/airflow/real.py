@@ -1,5 +1,6 @@
 """A real Airflow with a home folder of its own, which runs a pipeline from its DAG file: the small one, or another."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -27,6 +28,7 @@ class Airflow:
     home: Path
     dags: Path
     pipeline: str = "small"
+    parallelism: int = 2
 
     def __enter__(self) -> Self:
         self._programs = environment(self.version) / "bin"
@@ -72,7 +74,7 @@ class Airflow:
 
     def tasks(self, run_id: str) -> dict[str, tuple[str, int]]:
         """State and number of tries of each task."""
-        found = self._ask(f"SELECT task_id, state, try_number FROM task_instance WHERE run_id = '{run_id}'")
+        found = self.ask(f"SELECT task_id, state, try_number FROM task_instance WHERE run_id = '{run_id}'")
         return {task: (state, tries) for task, state, tries in found}
 
     def logs(self, run_id: str, task: str) -> str:
@@ -82,14 +84,24 @@ class Airflow:
 
     def wait(self, query: str) -> list[Any]:
         """Until the query of Airflow's database finds something."""
-        deadline = time.monotonic() + 240
-        while not (found := self._ask(query)):
+        deadline = time.monotonic() + 800  # of a busy machine
+        while not (found := self.ask(query)):
             assert time.monotonic() < deadline, f"{query}: {(self.home / 'services.log').read_text()[-4000:]}"
             assert all(service.poll() is None for service in self._services), (self.home / "services.log").read_text()
             time.sleep(0.2)
         return found
 
-    def _ask(self, query: str) -> list[Any]:
+    def commands(self) -> list[psutil.Process]:
+        """The `slipway` processes that tasks have started and that run now."""
+        found: dict[int, psutil.Process] = {}
+        for process in [child for one in self._services for child in psutil.Process(one.pid).children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                if any(Path(argument).name == "slipway" for argument in process.cmdline()[:2]):
+                    found[process.pid] = process
+        return [process for process in found.values() if process.ppid() not in found]  # not what they have forked
+
+    def ask(self, query: str) -> list[Any]:
+        """What the query of Airflow's database finds."""
         connection = sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=60)
         try:
             return connection.execute(query).fetchall()
@@ -123,10 +135,12 @@ class Airflow:
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{self._port}/execution/",
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__CORE__PARALLELISM": str(self.parallelism),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
             "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+            # A task that ends would schedule the next at the same time as the scheduler: then that counts two tries.
+            "AIRFLOW__SCHEDULER__SCHEDULE_AFTER_TASK_EXECUTION": "False",
             # Airflow 2 wants PostgreSQL or MySQL for more than one task at a time, which two do not need.
             "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
             "PYTHONPATH": str(_CHECKOUT),  # the small pipeline's nodes are not installed
