@@ -49,7 +49,8 @@ def stopped_in(project: Project, node: str, by: signal.Signals, *arguments: str)
     time.sleep(1)
     process.send_signal(by)
     assert process.wait() == (130 if by is signal.SIGINT else -by)
-    shown = project.show()
+    while (shown := project.show())["state"] == "RUNNING":  # the node is killed too, and its memory takes a while to go
+        time.sleep(0.1)
     assert shown["state"] == "INTERRUPTED"
     return str(shown["run"])
 
