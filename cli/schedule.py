@@ -20,7 +20,6 @@ from pipeline import checks, spans
 from pipeline.config import load
 from pipeline.prepare import prepare
 from runners import beam_image
-from runners.ended import end as ended_as
 from runners.kubeflow import check as kubeflow_checks
 from runners.parent import end_with_parent
 
@@ -114,6 +113,8 @@ def end(run: ScheduledRun, root: Root = DEFAULT_ROOT) -> None:
     """Record how a scheduled run ended, and write its report; the exit code is that of `slipway run`."""
     folder = _begun_folder(root.absolute(), run)
     with quiet(folder / LOG):
+        from runners.ended import end as ended_as  # it draws the report, for which it imports matplotlib
+
         ended = ended_as(root.absolute(), run)
     print_outcome(ended, report_of(ended), Console(soft_wrap=True))
     raise typer.Exit(_EXIT_CODES[ended.state])
