@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from components.trainer.cluster import free_ports
 from runners.parent import end_with_parent
 
 _PROGRAMS = Path(sys.executable).parent
@@ -21,7 +22,7 @@ _PROGRAMS = Path(sys.executable).parent
 @contextlib.contextmanager
 def engine(folder: Path) -> Iterator[list[str]]:
     """`beam.args` for it; at the end, or when this process is killed, nothing of it is left."""
-    job_port, pool_port = _free_port(), _free_port()
+    job_port, pool_port = free_ports(2)
     commands = [
         ("portability.local_job_service_main", "--port", str(job_port), "--staging_dir", str(folder / "staging")),
         ("worker.worker_pool_main", "--service_port", str(pool_port)),
@@ -60,12 +61,6 @@ def _process(folder: Path, module: str, *arguments: str) -> Iterator[None]:
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # with the workers
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return int(found.getsockname()[1])
 
 
 def _wait_for(port: int, folder: Path) -> None:

@@ -90,7 +90,7 @@ def of_chief(workers: int | None) -> Cluster:
             f"trainer.workers is {workers}, for processes on this host, and TF_CONFIG names hosts. Use one of the two."
         )
     if workers is not None:
-        return Cluster(tuple(f"localhost:{port}" for port in _free_ports(workers)), 0, on_one_host=True)
+        return Cluster(tuple(f"localhost:{port}" for port in free_ports(workers)), 0, on_one_host=True)
     if given is None:
         raise InputError(
             "trainer.strategy is multi_worker, but TF_CONFIG is not set. Set it on each host, or train in processes on "
@@ -104,7 +104,8 @@ def of_chief(workers: int | None) -> Cluster:
     return given
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of this host that nobody listens at, all different."""
     sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
     try:
         return [one.getsockname()[1] for one in sockets]

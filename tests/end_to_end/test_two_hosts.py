@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from unittest import mock
@@ -12,19 +11,12 @@ from unittest import mock
 import psutil
 import pytest
 
+from components.trainer.cluster import free_ports
 from tests.end_to_end.conftest import Project
 from tests.end_to_end.test_regression import make_line
 from tests.forked import Forked
 
 SETTINGS = ("--set", "trainer.strategy=multi_worker", "--set", "quantizer.mode=none")
-
-
-def free_addresses() -> list[str]:
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 @contextlib.contextmanager
@@ -62,7 +54,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def test_a_worker_that_is_killed_comes_back_and_the_run_ends_well(line: Project) -> None:
-    addresses = free_addresses()
+    addresses = [f"localhost:{port}" for port in free_ports(2)]
     with started(line, "worker", addresses, 1) as worker, started(line, "run", addresses, 0) as chief:
         wait_for_checkpoint(line, chief)
         os.kill(training_process(worker.pid), signal.SIGKILL)

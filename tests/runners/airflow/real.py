@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import time
@@ -14,6 +13,7 @@ from typing import IO, Any, Self
 
 import psutil
 
+from components.trainer.cluster import free_ports
 from tests.runners.airflow.environment import environment
 
 _CHECKOUT = Path(__file__).parents[3]
@@ -123,9 +123,8 @@ class Airflow:
         return [("api-server", "--apps", "execution", "--port", self._port), ("dag-processor",), ("scheduler",)]
 
     def _settings(self) -> dict[str, str]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = str(free.getsockname()[1])
+        [port] = free_ports(1)
+        self._port = str(port)
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(self.home),
