@@ -10,6 +10,7 @@ import custom_ops
 Pair = tuple[np.ndarray, np.ndarray]
 
 
+@np.errstate(all="ignore")
 def reference(
     logits: np.ndarray,
     labels: np.ndarray,
@@ -25,9 +26,12 @@ def reference(
     of_label = np.where(counts, labels, 0)[..., None]
     np.put_along_axis(target, of_label, label_smoothing / classes + 1 - label_smoothing, axis=-1)
     largest = logits.astype(np.float64).max(axis=-1, keepdims=True)
-    log_sum_exp = largest + np.log(np.exp(logits - largest).sum(axis=-1, keepdims=True))
-    log_probabilities = logits - log_sum_exp
-    loss = -(target * log_probabilities).sum(axis=-1) + z_loss * log_sum_exp[..., 0] ** 2
+    # Without the largest logit, beside which the others' share could vanish.
+    log_sum = np.log(np.exp(logits - largest).sum(axis=-1, keepdims=True))
+    log_probabilities, log_sum_exp = logits - largest - log_sum, largest + log_sum
+    # A class without a share has no say, not even one of probability 0.
+    terms = np.where((target == 0) & np.isfinite(log_sum_exp), 0, target * log_probabilities)
+    loss = z_loss * log_sum_exp[..., 0] ** 2 - terms.sum(axis=-1)
     derivative = np.exp(log_probabilities) * (1 + 2 * z_loss * log_sum_exp) - target
     return np.where(counts, loss, 0), np.where(counts[..., None], derivative, 0)
 
@@ -35,8 +39,12 @@ def reference(
 def random_case(shape: tuple[int, ...]) -> Pair:
     """Logits of this shape, all of them also numbers of bfloat16, and labels."""
     random = np.random.default_rng(shape)
-    logits = tf.cast(tf.cast(random.normal(scale=4, size=shape), tf.bfloat16), tf.float32).numpy()
-    return logits, random.integers(0, shape[-1], size=shape[:-1])
+    return in_bfloat16(random.normal(scale=4, size=shape)), random.integers(0, shape[-1], size=shape[:-1])
+
+
+def in_bfloat16(numbers: np.ndarray) -> np.ndarray:
+    """As float32, rounded to what bfloat16 holds too."""
+    return tf.cast(tf.cast(numbers, tf.bfloat16), tf.float32).numpy()
 
 
 def loss_and_gradient(logits: Any, labels: np.ndarray, **options: Any) -> Pair:
