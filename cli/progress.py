@@ -54,7 +54,7 @@ class LineObserver(contextlib.AbstractContextManager["LineObserver"]):
 
     def began(self, node_ids: list[str]) -> None:
         """Says which nodes there are."""
-        self._print(f"{len(node_ids)} nodes: {', '.join(node_ids)}")
+        self._print(f"{len(node_ids)} node{'s' * (len(node_ids) != 1)}: {', '.join(node_ids)}")
 
     def node_started(self, node_id: str) -> None:
         """Says which node runs."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from cli.lean import leave_out_tensorflow
 from cli.options import DEFAULT_ROOT, Overrides, PipelinePath, Root, RunId, Span, To
 from cli.outcome import print_outcome, report_of
 from cli.progress import lines, watch
@@ -21,6 +22,7 @@ from lineage.store import LOG, SCRATCH, make_run_folder, open_store
 from pipeline import checks, spans
 from pipeline.config import Config, load, loads
 from pipeline.fingerprint import run_fingerprint, run_inputs
+from pipeline.nodes import PUSHER
 from pipeline.prepare import prepare
 from runners.partial import partial
 from runners.plan import Plan, plan, up_to_date
@@ -59,7 +61,10 @@ def run(
         typer.echo(f"Up to date: nothing has changed since {current.id}. --force runs it all the same.")
         print_outcome(current, report_of(current), Console(soft_wrap=True))
         return
-    _finish(_execute(plan(config, root.absolute(), inputs, force=force, partial=part)))
+    planned = plan(config, root.absolute(), inputs, force=force, partial=part)
+    if planned.made:
+        leave_out_tensorflow()
+    _finish(_execute(planned))
 
 
 def _watch(config: Config, root: Path, seconds: float) -> NoReturn:
@@ -144,6 +149,8 @@ def _execute(planned: Plan) -> "Result":
             console = Console(file=terminal, soft_wrap=True)
             verb = "Continuing" if planned.continued else "Running"
             console.print(f"{verb} [bold]{planned.run_id}[/] (log: {log_file})", highlight=False)
+            if planned.made:
+                console.print(f"All but {PUSHER} is as {planned.made} has made it.", highlight=False)
             with watch(console) as observer:
                 # TFX and TensorFlow take seconds to import, and write to the terminal while they do.
                 from runners import local

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ __all__ = [
     "ArtifactRef",
     "Node",
     "Run",
+    "complete_runs",
     "executions_of",
     "find_run",
     "is_alive",
@@ -95,6 +96,14 @@ def latest_run(store: MetadataStore, root: Path, pipeline: str, before: str | No
     ids = [context.name for context in contexts]
     newest = next(iter(contexts[ids.index(before) + 1 if before in ids else 0 :]), None)
     return read_run(store, root, newest) if newest else None
+
+
+def complete_runs(store: MetadataStore, root: Path, pipeline: str, fingerprint: str) -> Iterator[Run]:
+    """The complete runs of a pipeline with that fingerprint, newest first."""
+    for context in run_contexts(store, pipeline):
+        stored = context.custom_properties
+        if _text(stored, Key.STATE) == State.COMPLETE and _text(stored, Key.FINGERPRINT) == fingerprint:
+            yield read_run(store, root, context)
 
 
 def is_alive(run: Run) -> bool:

@@ -19,10 +19,11 @@ RUN = "pipeline_run"
 NODE = "node"
 
 
-# What lies in the folder of a run: temporary files, log, report, and the compiled pipeline.
+# What lies in the folder of a run: temporary files, log, report, and the compiled pipeline, for any run and for this.
 SCRATCH = "tmp"
 LOG = "log.txt"
 REPORT = "report.html"
+TEMPLATE = "template.pb"
 COMPILED = "pipeline.pb"
 
 _SECONDS = 10.0  # that one waits for a database which another program holds

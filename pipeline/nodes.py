@@ -23,6 +23,8 @@ NODE_IDS = (
     "InfraValidator",
     "Pusher",
 )
+# Never cached: a later push may have replaced what it has served. It finds out, and where none has it pushes nothing.
+PUSHER = "Pusher"
 
 
 class NodeSettings(Section):

@@ -12,8 +12,8 @@ import apache_beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 
-from pipeline.compile import edges
 from pipeline.config import Config
+from pipeline.ir import edges
 from runners import verbs
 from runners.failure import Failure
 from runners.nodes import Observer, run_node

@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -13,17 +13,15 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from lineage.lock import RunLock
 from lineage.outcome import ExitCode, State
-from lineage.recording import BEAM, LOCAL
+from lineage.recording import BEAM
 from lineage.report import render
 from lineage.runs import Run
 from lineage.store import REPORT
-from runners import beam, verbs
-from runners.compiled import compile_apart
+from pipeline.config import Config
+from runners import verbs
 from runners.failure import Failure
 from runners.nodes import Observer, run_nodes
 from runners.plan import Plan
-
-_RUN_NODES = {LOCAL: run_nodes, BEAM: beam.run_nodes}
 
 log = logging.getLogger("slipway.runner")
 
@@ -43,7 +41,7 @@ def run(plan: Plan, observer: Observer) -> Result:
     KeyboardInterrupt, and SIGTERM as SystemExit, pass through and leave a run that can be continued.
     """
     with RunLock(plan.root, plan.run_id), sigterm_as_exit():
-        failure = drive(plan, compile_apart(plan.config, plan.root), observer)
+        failure = drive(plan, _compiled(plan), observer)
     finished = verbs.load(plan.root, plan.run_id).read()
     if not plan.config.schema_file:
         _write_schema_for_review(finished)
@@ -55,7 +53,7 @@ def run(plan: Plan, observer: Observer) -> Result:
 def drive(plan: Plan, compiled: pipeline_pb2.Pipeline, observer: Observer) -> Failure | None:
     """The three verbs on a compiled pipeline, under the run's lock; returns how a run ended that is not complete."""
     begun = verbs.begin(plan, compiled)
-    failure = _RUN_NODES[plan.runner](begun, plan.config, observer)
+    failure = _nodes_of(plan.runner)(begun, plan.config, observer)
     verbs.end(begun, *((failure.state, failure.message) if failure else (State.COMPLETE, "")))
     return failure
 
@@ -72,6 +70,22 @@ def sigterm_as_exit() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _compiled(plan: Plan) -> pipeline_pb2.Pipeline:
+    if plan.made:
+        return verbs.template(plan.root, plan.made)
+    from runners.compiled import compile_apart  # brings TensorFlow and Beam
+
+    return compile_apart(plan.config, plan.root)
+
+
+def _nodes_of(runner: str) -> Callable[[verbs.Begun, Config, Observer], Failure | None]:
+    if runner == BEAM:
+        from runners import beam  # brings Beam
+
+        return beam.run_nodes
+    return run_nodes
 
 
 def _write_schema_for_review(run: Run) -> None:

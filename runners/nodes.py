@@ -11,8 +11,8 @@ from typing import Protocol
 from components import log_pipe
 from lineage.outcome import DONE, ExitCode, InputError
 from lineage.runs import Node
-from pipeline.compile import edges
 from pipeline.config import Config
+from pipeline.ir import edges
 from runners import verbs
 from runners.child import Child, KilledError
 from runners.failure import Failure, explain

@@ -9,13 +9,14 @@ from typing import Any
 from ml_metadata.metadata_store import MetadataStore
 
 from lineage.outcome import State
+from lineage.recording import LOCAL
 from lineage.recovery import interrupted_run
-from lineage.runs import Run, latest_run
-from lineage.store import RUN, claim_run_folder, create_store, run_folder
+from lineage.runs import Run, complete_runs, latest_run
+from lineage.store import RUN, TEMPLATE, claim_run_folder, create_store, run_folder
 from lineage.summary import pushed_folder
 from pipeline.config import Config
 from pipeline.fingerprint import run_fingerprint
-from pipeline.nodes import NODE_IDS
+from pipeline.nodes import NODE_IDS, PUSHER
 from runners.partial import Partial, inputs_of
 
 
@@ -32,6 +33,8 @@ class Plan:
       anew: Ids of nodes that are run even where the cache has what they would make.
       partial: Where only some nodes are run: which.
       runner: Who launches the nodes.
+      made: Id of a run of the same inputs that has made everything, so that only the Pusher is run, which needs neither
+        TensorFlow nor Beam; "" where there is none.
     """
 
     config: Config
@@ -42,6 +45,7 @@ class Plan:
     anew: frozenset[str]
     partial: Partial | None
     runner: str
+    made: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -81,16 +85,33 @@ def plan(
     run_id = killed.id if killed else _new_id(store, root, config.name)
     latest = latest_run(store, root, config.name)
     anew = frozenset(NODE_IDS) if force or partial else _lost(latest) if latest else frozenset[str]()
+    made = None if force or partial or killed else _made(store, root, config, inputs)
     return Plan(
-        config, root, run_id, inputs, continued=killed is not None, anew=anew, partial=partial, runner=config.runner
+        config,
+        root,
+        run_id,
+        inputs,
+        continued=killed is not None,
+        anew=anew,
+        partial=Partial(made.id, PUSHER, None) if made else partial,
+        runner=config.runner,
+        made=made.id if made else "",
     )
+
+
+def _made(store: MetadataStore, root: Path, config: Config, inputs: Mapping[str, Any]) -> Run | None:
+    """The newest complete run of the same inputs whose outputs are all there, perhaps but for the served version."""
+    if config.runner != LOCAL:
+        return None
+    runs = complete_runs(store, root, config.name, run_fingerprint(inputs))
+    return next((run for run in runs if _lost(run) <= {PUSHER} and (run.folder / TEMPLATE).exists()), None)
 
 
 def _lost(run: Run) -> frozenset[str]:
     """The nodes of which an output is no longer there, the served version included."""
     pushed = pushed_folder(run)
     lost = {node.id for node in run.nodes if not all(Path(artifact.uri).exists() for artifact in node.artifacts)}
-    return frozenset(lost | ({"Pusher"} if pushed and not Path(pushed).exists() else set()))
+    return frozenset(lost | ({PUSHER} if pushed and not Path(pushed).exists() else set()))
 
 
 def _new_id(store: MetadataStore, root: Path, pipeline: str) -> str:

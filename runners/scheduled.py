@@ -11,10 +11,10 @@ from lineage.outcome import ExitCode, InputError, State
 from lineage.runs import find_run, latest_run, run_contexts
 from lineage.store import create_store
 from pipeline import spans
-from pipeline.compile import node_ids as ids_of
 from pipeline.compile import reading
 from pipeline.config import Config, loads
 from pipeline.fingerprint import run_inputs
+from pipeline.ir import node_ids as ids_of
 from pipeline.nodes import NODE_IDS
 from runners import verbs
 from runners.compiled import Compiled

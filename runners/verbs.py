@@ -13,13 +13,14 @@ from tfx.orchestration.portable import partial_run_utils
 from tfx.orchestration.portable.launcher import Launcher
 from tfx.proto.orchestration import pipeline_pb2
 
+import components.artifacts  # noqa: F401 - or TFX would not know these types in the store
 from lineage import recording, recovery
 from lineage.connection import connection
 from lineage.outcome import DONE, GateRefused, InputError, State
 from lineage.recording import NewRun
 from lineage.runs import Node, Run, find_run
-from lineage.store import COMPILED, create_store, run_folder
-from pipeline.compile import edges, for_run, node_ids
+from lineage.store import COMPILED, TEMPLATE, create_store, run_folder
+from pipeline.ir import edges, for_run, node_ids, node_of
 from runners.gates import reasons_of_refusal
 from runners.partial import Partial
 from runners.plan import Plan
@@ -38,9 +39,7 @@ class Begun:
     def node_ids(self) -> list[str]:
         """Ids of the nodes that are run, in an order in which they can."""
         return [
-            node_id
-            for node_id in node_ids(self.ir)
-            if not _compiled(self.ir, node_id).execution_options.HasField("skip")
+            node_id for node_id in node_ids(self.ir) if not node_of(self.ir, node_id).execution_options.HasField("skip")
         ]
 
     def read(self) -> Run:
@@ -76,11 +75,17 @@ def begin(plan: Plan, compiled: pipeline_pb2.Pipeline) -> Begun:
     if plan.partial:
         _mark(ir, plan.partial)
     for node_id in plan.anew & set(node_ids(ir)):
-        _compiled(ir, node_id).execution_options.caching_options.enable_cache = False
+        node_of(ir, node_id).execution_options.caching_options.enable_cache = False
     if plan.partial:
         _take_from_base(plan.root, ir, plan.partial)
+    (plan.folder / TEMPLATE).write_bytes(compiled.SerializeToString(deterministic=True))
     (plan.folder / COMPILED).write_bytes(ir.SerializeToString(deterministic=True))
     return Begun(plan.root, plan.run_id, ir, store)
+
+
+def template(root: Path, run_id: str) -> pipeline_pb2.Pipeline:
+    """What a run was begun with: the compiled pipeline, for another run of the same inputs."""
+    return pipeline_pb2.Pipeline.FromString((run_folder(root, run_id) / TEMPLATE).read_bytes())
 
 
 def load(root: Path, run_id: str) -> Begun:
@@ -141,10 +146,6 @@ def _take_from_base(root: Path, ir: pipeline_pb2.Pipeline, partial: Partial) -> 
         raise InputError(f"Run {partial.base} lacks what this one needs: {error}") from error
 
 
-def _compiled(ir: pipeline_pb2.Pipeline, node_id: str) -> Any:
-    return next(n.pipeline_node for n in ir.nodes if n.pipeline_node.node_info.id == node_id)
-
-
 def _handle(root: Path) -> Any:
     """TFX's on the store. The compiled pipeline knows none: files are copied, and a server's has a password."""
     return metadata.Metadata(connection(root))
@@ -153,7 +154,7 @@ def _handle(root: Path) -> Any:
 def _launch(begun: Begun, node_id: str) -> None:
     deployment = runner_utils.extract_local_deployment_config(begun.ir)
     Launcher(
-        pipeline_node=_compiled(begun.ir, node_id),
+        pipeline_node=node_of(begun.ir, node_id),
         mlmd_connection=_handle(begun.root),
         pipeline_info=begun.ir.pipeline_info,
         pipeline_runtime_spec=begun.ir.runtime_spec,

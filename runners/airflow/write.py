@@ -8,8 +8,8 @@ from typing import Any
 import jinja2
 
 from lineage.outcome import InputError
-from pipeline.compile import edges, node_ids
 from pipeline.data import SPAN
+from pipeline.ir import edges, node_ids
 from runners.airflow.tasks import tasks
 from runners.compiled import Compiled
 

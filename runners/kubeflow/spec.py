@@ -13,7 +13,7 @@ from tfx.utils.name_utils import get_full_name
 
 from components import artifacts
 from pipeline.config import Config
-from pipeline.nodes import NODE_IDS, NodeSettings
+from pipeline.nodes import NODE_IDS, PUSHER, NodeSettings
 from runners.kubeflow.begin import FOUND
 from runners.kubeflow.tasks import BEGIN, Artifact, Task, Value
 
@@ -82,13 +82,13 @@ def _artifact_type(type_name: str) -> pb.ArtifactTypeSchema:
 
 
 def _wiring(task: Task, settings: NodeSettings) -> pb.PipelineTaskSpec:
-    """Begin looks at the data as they are now, so it alone is never cached."""
+    """Begin looks at the data as they are now, so it is never cached."""
     wiring = pb.PipelineTaskSpec(
         task_info=pb.PipelineTaskInfo(name=task.id),
         component_ref=pb.ComponentRef(name=task.id),
         dependent_tasks=sorted(task.after),
     )
-    wiring.caching_options.enable_cache = task.id != BEGIN
+    wiring.caching_options.enable_cache = task.id not in (BEGIN, PUSHER)
     if settings.retries:
         wiring.retry_policy.max_retry_count = settings.retries
     for key, artifact in task.inputs.items():

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -54,10 +55,11 @@ class Project:
         """Starts a verb of the pipeline."""
         return self._started(verb, str(self.folder), *arguments)
 
-    def start_anew(self, *arguments: str) -> subprocess.Popen[str]:
+    def start_anew(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """The same as a user does it: in a process that does all imports itself."""
         command = [*SLIPWAY, "run", str(self.folder), "--root", str(self.root), *NOT_MEASURED, *arguments]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+        environment = {**os.environ, **environment}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment)
 
     def _started(self, *arguments: str) -> Forked:
         self._said.mkdir(exist_ok=True)
@@ -85,6 +87,16 @@ class Project:
         """The latest run."""
         return json.loads(self.slipway("show", "--json").stdout)
 
+    def log(self) -> str:
+        """What the latest run has logged."""
+        return (self.root / "runs" / self.show()["run"] / "log.txt").read_text()
+
+    def output(self, node_id: str, kind: str) -> Path:
+        """The folder of a node's output of a type in the latest run."""
+        [node] = [node for node in self.show()["nodes"] if node["id"] == node_id]
+        [artifact] = [artifact for artifact in node["artifacts"] if artifact["type"] == kind]
+        return Path(artifact["uri"])
+
     def states(self) -> dict[str, str]:
         """State of each node of the latest run."""
         return {node["id"]: node["state"] for node in self.show()["nodes"]}
@@ -97,7 +109,7 @@ class Project:
         path.write_text(text.replace(old, new, 1))
 
     def lose_served_version(self) -> None:
-        """Removes the newest one, after which a run is not up to date and goes through all nodes."""
+        """Removes the newest one, after which a run is not up to date, although everything is made."""
         [name] = list((self.root / "serving").iterdir())
         shutil.rmtree(name / self.versions()[-1])
 

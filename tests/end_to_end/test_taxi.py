@@ -3,6 +3,7 @@
 The tests of this module are one story and run in order; a smaller copy of the data keeps them quick.
 """
 
+import filecmp
 import signal
 import time
 from collections.abc import Callable
@@ -78,12 +79,20 @@ def test_a_second_run_says_that_nothing_has_changed(taxi: Project) -> None:
     assert (counts(taxi), taxi.show()["run"]) == before
 
 
-def test_a_served_version_that_is_gone_is_pushed_again_and_all_else_cached(taxi: Project) -> None:
+def test_a_served_version_that_is_gone_is_pushed_again_without_tensorflow(taxi: Project) -> None:
+    first = taxi.show()["run"]
     taxi.lose_served_version()
-    done = taxi.run()
-    assert done.returncode == 0, done.stdout + done.stderr
+    with taxi.start_anew(PYTHONPROFILEIMPORTTIME="1") as process:
+        said, _ = process.communicate()
+    assert process.returncode == 0, said
+    assert f"All but Pusher is as {first} has made it." in said
     assert not_cached(taxi) == {"Pusher"}
     assert taxi.versions() == ["2"]
+    imported = {line.rpartition("|")[2].strip() for line in taxi.log().splitlines() if line.startswith("import time:")}
+    assert {"runners.local", "tfx"} <= imported
+    assert (
+        not {"tensorflow._api", "apache_beam.internal"} & imported
+    )  # of what cannot be imported only the attempt shows
 
 
 def test_one_character_in_preprocessing_fn_reruns_transform_and_all_below_even_after_a_kill(taxi: Project) -> None:
@@ -165,5 +174,15 @@ def test_after_a_change_the_killed_execution_fails_and_its_half_outputs_go(taxi:
     assert not (taxi.root / "runs" / run_id / "tmp").exists()
 
 
+def test_going_back_to_what_has_run_before_serves_that_again(taxi: Project) -> None:
+    """Though every node has made it already, the Pusher too: since then another model is served."""
+    taxi.edit("model.py", "(64, 16)", "(64, 32)")
+    done = taxi.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not_cached(taxi) == {"Pusher"}
+    served = taxi.root / "serving/taxi" / taxi.versions()[-1] / "saved_model.pb"
+    assert filecmp.cmp(served, taxi.output("Trainer", "Model") / "Format-Serving/saved_model.pb", shallow=False)
+
+
 def test_only_the_last_versions_are_kept_and_they_increase(taxi: Project) -> None:
-    assert taxi.versions() == ["2", "3", "4"]  # four pushes in this story, keep: 3
+    assert taxi.versions() == ["3", "4", "5"]  # five pushes in this story, keep: 3

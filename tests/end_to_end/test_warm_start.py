@@ -1,7 +1,5 @@
 """A pipeline that goes on from its latest blessed model, told as runs: what trains again, and from which weights."""
 
-from pathlib import Path
-
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -30,15 +28,8 @@ def run(project: Project, *arguments: str) -> tuple[str, set[str]]:
     return done.stdout, {node for node, state in project.states().items() if state != "CACHED"}
 
 
-def folder(project: Project, kind: str) -> Path:
-    """The folder of the Trainer's output of a type in the latest run."""
-    [trainer] = [node for node in project.show()["nodes"] if node["id"] == "Trainer"]
-    [artifact] = [artifact for artifact in trainer["artifacts"] if artifact["type"] == kind]
-    return Path(artifact["uri"])
-
-
 def began_with(project: Project) -> str:
-    record = TrainingRecord.load(str(folder(project, "ModelRun")))
+    record = TrainingRecord.load(str(project.output("Trainer", "ModelRun")))
     assert record is not None
     return record.warm_start
 
@@ -63,7 +54,7 @@ def test_a_rerun_does_not_go_on_from_what_it_has_made_itself(line: Project) -> N
 
 
 def test_an_edit_trains_from_the_latest_blessed_weights_once(line: Project) -> None:
-    first = folder(line, "Model")
+    first = line.output("Trainer", "Model")
     line.edit("model.py", "Adam(0.05)", "Adam(0.04)")
     said, ran = run(line)
     assert ran == FROM_TRAINER - {"BaseModel"}

@@ -9,8 +9,9 @@ from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 from tfx.utils.import_utils import import_class_by_path
 
 from lineage.outcome import InputError
-from pipeline.compile import compile_pipeline, edges, node_ids
+from pipeline.compile import compile_pipeline
 from pipeline.config import load
+from pipeline.ir import edges, node_ids
 
 MODEL_NODES = ["Trainer", "Baseline", "Evaluator", "Quantizer", "InfraValidator", "Pusher"]
 DATA_NODES = {"ExampleGen", "StatisticsGen", "ExampleValidator", "DataGate"}
