@@ -2,7 +2,7 @@
 
 import io
 import json
-import shutil
+import os
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -35,16 +35,16 @@ def pack(store: MetadataStore, root: Path, run: Run, path: Path) -> None:
         raise InputError(f"There is a file {path}. Name another with -o.")
     metadata = _read(store, root, run)
     folders = sorted({artifact["uri"] for artifact in metadata["artifacts"]} | {str(run.folder)})
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tar") as new:
-            with tarfile.open(fileobj=new, mode="w") as tar:
-                _add_text(tar, _METADATA, json.dumps(metadata, indent=1))
-                for folder in (Path(name) for name in folders):
-                    if folder.is_relative_to(root) and folder.exists():
-                        tar.add(folder, arcname=f"{_FILES}/{folder.relative_to(root)}")
-            new.flush()
-            shutil.copyfile(new.name, path)
+        with tarfile.open(new, mode="x") as tar:
+            _add_text(tar, _METADATA, json.dumps(metadata, indent=1))
+            for folder in (Path(name) for name in folders):
+                if folder.is_relative_to(root) and folder.exists():
+                    tar.add(folder, arcname=f"{_FILES}/{folder.relative_to(root)}")
+        new.rename(path)
     except OSError as error:
+        new.unlink(missing_ok=True)
         raise InputError(f"{path} cannot be written: {error.strerror}. Name another with -o.") from error
 
 

@@ -15,6 +15,7 @@ _OUTPUT_EVENTS = (*MADE, mlmd.Event.INTERNAL_OUTPUT)
 _SYSTEM_NODES = (".Resolver", ".Importer")
 UNFINISHED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 SECONDS = "seconds"  # custom property of an imported execution, whose own times are those of the import
+UNTIMED = "untimed"  # custom property of an execution that was written down afterwards
 GIVEN_UP = "given_up"  # custom property of an execution that recovery, not TFX, has ended
 
 _STATES = {
@@ -81,7 +82,8 @@ class NodeReader:
         return State.REFUSED if any(blessing(artifact) is False for artifact in outputs) else state
 
     def _seconds(self, execution: mlmd.Execution, state: State) -> float | None:
-        if state is State.INTERRUPTED or GIVEN_UP in execution.custom_properties:
+        stored = execution.custom_properties
+        if state is State.INTERRUPTED or GIVEN_UP in stored or UNTIMED in stored:
             return None
         if SECONDS in execution.custom_properties:
             return float(execution.custom_properties[SECONDS].double_value)

@@ -1,6 +1,7 @@
 """Writes a run into ML Metadata: its beginning and its end. TFX itself writes the executions in between."""
 
 import dataclasses
+import datetime
 import enum
 import json
 import time
@@ -54,6 +55,7 @@ class NewRun:
       place: The folder of pipeline.yaml.
       base: Id of the run of which a rerun takes the nodes before its first one.
       runner: Who launches the nodes.
+      started: When it began; None for now.
     """
 
     pipeline: str
@@ -65,6 +67,7 @@ class NewRun:
     place: str = ""
     base: str = ""
     runner: str = LOCAL
+    started: datetime.datetime | None = None
 
 
 def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> None:
@@ -90,7 +93,7 @@ def begin_run(store: MetadataStore, root: Path, run_id: str, new: NewRun) -> Non
     context = context or mlmd.Context(type_id=_type(store, RUN), name=run_id)
     for key, value in _recorded(new).items():
         context.custom_properties[key].string_value = value
-    context.custom_properties[Key.STARTED].double_value = _now()
+    context.custom_properties[Key.STARTED].double_value = new.started.timestamp() * 1000 if new.started else _now()
     [run] = store.put_contexts([context])
     # TFX puts a new run under its pipeline, but takes a run that exists already as it is.
     store.put_parent_contexts([mlmd.ParentContext(parent_id=_pipeline(store, new.pipeline), child_id=run)])

@@ -21,6 +21,9 @@ class Kubeflow(Section):
     volumes: dict[str, str] = Field(
         default={}, description="PersistentVolumeClaims by the folder at which all tasks see them: {/data: my-claim}."
     )
+    runs: str | None = Field(
+        default=None, description="Folder, on a volume, into which a last task writes each run, for `slipway import`."
+    )
     folder: str = Field(
         default="/pipeline", pattern=r"^/.", description="Where the folder of pipeline.yaml is in the image."
     )

@@ -3,6 +3,7 @@
 Run by Kubeflow as `python -m runners.kubeflow.begin EXECUTOR_INPUT`; what it found it writes where that says.
 """
 
+import datetime
 import json
 import sys
 from pathlib import Path
@@ -22,10 +23,11 @@ from runners.kubeflow.told import told
 # Properties of ExampleGen that its driver, elsewhere, reads and finds.
 DRIVEN = (keys.INPUT_BASE_KEY, keys.INPUT_CONFIG_KEY, keys.RANGE_CONFIG_KEY)
 FOUND = (keys.INPUT_CONFIG_KEY, utils.FINGERPRINT_PROPERTY_NAME)
+BEGAN = "began"  # when this run has begun, in ISO 8601
 
 
 def main(executor_input: str) -> None:
-    """Writes the output parameters `FOUND`.
+    """Writes the output parameters `FOUND` and `BEGAN`.
 
     Raises:
       InputError: the files in the image are not those that the pipeline was compiled for, or there is no data.
@@ -35,10 +37,11 @@ def main(executor_input: str) -> None:
     config = loads(values["config"], Path(values["folder"]))
     _check_code(config, json.loads(values["code"]))
     found = _find({name: values[name] for name in DRIVEN if name in values})
-    for name in FOUND:
+    said = {name: found[name] for name in FOUND} | {BEGAN: datetime.datetime.now(datetime.UTC).isoformat()}
+    for name, text in said.items():
         output = Path(given.outputs.parameters[name].output_file)
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(found[name], encoding="utf-8")
+        output.write_text(text, encoding="utf-8")
 
 
 def _check_code(config: Config, compiled: dict[str, str]) -> None:

@@ -30,7 +30,9 @@ def check(config: Config, root: Path) -> None:
         )
     if config.kubeflow.dialect == "vertex":
         _check_vertex(config)
-    _check_destination(config, root)
+    _check_lasting("serving.destination", config.destination(root), config)
+    if config.kubeflow.runs:
+        _check_lasting("kubeflow.runs", Path(config.kubeflow.runs), config)
     _check_files(config)
 
 
@@ -50,13 +52,9 @@ def _check_vertex(config: Config) -> None:
         )
 
 
-def _check_destination(config: Config, root: Path) -> None:
-    destination = config.destination(root)
-    if not _lasts(destination, config):
-        raise InputError(
-            f"serving.destination is {destination}, which a pod loses when it ends. Give an absolute path "
-            f"{_where(config)}."
-        )
+def _check_lasting(key: str, path: Path, config: Config) -> None:
+    if not _lasts(path, config):
+        raise InputError(f"{key} is {path}, which a pod loses when it ends. Give an absolute path {_where(config)}.")
 
 
 def _check_files(config: Config) -> None:

@@ -14,11 +14,12 @@ from tfx.utils.name_utils import get_full_name
 from components import artifacts
 from pipeline.config import Config
 from pipeline.nodes import NODE_IDS, PUSHER, NodeSettings
-from runners.kubeflow.begin import FOUND
-from runners.kubeflow.tasks import BEGIN, Artifact, Task, Value
+from runners.kubeflow.begin import BEGAN, FOUND
+from runners.kubeflow.tasks import BEGIN, RECORD, Artifact, Task, Value
 
 _SCHEMA_VERSION = "2.1.0"
 _GB = 1e9
+_OWN = {BEGIN: "runners.kubeflow.begin", RECORD: "runners.kubeflow.record"}
 _TYPES = {int: pb.ParameterType.NUMBER_INTEGER, float: pb.ParameterType.NUMBER_DOUBLE, str: pb.ParameterType.STRING}
 
 
@@ -45,7 +46,7 @@ def executor_label(task: Task) -> str:
 
 
 def settings_of(task: Task, config: Config) -> NodeSettings:
-    """What a task may take: Begin, which is no node, what holds for all."""
+    """What a task may take: Begin and Record, which are no nodes, what holds for all."""
     common: NodeSettings = config.nodes.all
     return config.nodes.of(task.id) if task.id in NODE_IDS else common
 
@@ -55,7 +56,7 @@ def _component(task: Task) -> pb.ComponentSpec:
     for key, type_name in task.outputs.items():
         component.output_definitions.artifacts[key].artifact_type.CopyFrom(_artifact_type(type_name))
     if task.id == BEGIN:
-        for name in FOUND:
+        for name in (*FOUND, BEGAN):
             component.output_definitions.parameters[name].parameter_type = pb.ParameterType.STRING
     return component
 
@@ -82,13 +83,13 @@ def _artifact_type(type_name: str) -> pb.ArtifactTypeSchema:
 
 
 def _wiring(task: Task, settings: NodeSettings) -> pb.PipelineTaskSpec:
-    """Begin looks at the data as they are now, so it is never cached."""
+    """Begin looks at the data as they are now, and Record at the run, so they are never cached."""
     wiring = pb.PipelineTaskSpec(
         task_info=pb.PipelineTaskInfo(name=task.id),
         component_ref=pb.ComponentRef(name=task.id),
         dependent_tasks=sorted(task.after),
     )
-    wiring.caching_options.enable_cache = task.id not in (BEGIN, PUSHER)
+    wiring.caching_options.enable_cache = task.id not in (BEGIN, PUSHER, RECORD)
     if settings.retries:
         wiring.retry_policy.max_retry_count = settings.retries
     for key, artifact in task.inputs.items():
@@ -118,8 +119,8 @@ def _container(task: Task, config: Config) -> pb.PipelineDeploymentConfig.Pipeli
     container = pb.PipelineDeploymentConfig.PipelineContainerSpec(
         image=config.kubeflow.image or "", command=["python", "-m"], resources=_resources(settings_of(task, config))
     )
-    if task.id == BEGIN:
-        container.args.extend(["runners.kubeflow.begin", "{{$}}"])
+    if task.id in _OWN:
+        container.args.extend([_OWN[task.id], "{{$}}"])
         return container
     inputs = json.dumps(json_format.MessageToDict(_inputs(task)), sort_keys=True)
     container.args.extend(

@@ -14,9 +14,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 from runners.kubeflow.latest_pushed import ABSENT
+from runners.kubeflow.storage import path_of
 from runners.kubeflow.told import told
-
-_STORES = {"gs://": "gcs", "minio://": "minio", "s3://": "s3"}
 
 
 def main(arguments: argparse.Namespace, beam_args: list[str]) -> None:
@@ -57,15 +56,8 @@ def localized(given: pb.ExecutorInput, types: pb.ComponentInputsSpec, mounts: Pa
         for artifacts in side.artifacts.values():
             for artifact in artifacts.artifacts:
                 artifact.name = artifact.name or artifact.uri
-                artifact.uri = _path(artifact.uri, mounts)
+                artifact.uri = path_of(artifact.uri, mounts)
     return local
-
-
-def _path(uri: str, mounts: Path) -> str:
-    for scheme, folder in _STORES.items():
-        if uri.startswith(scheme):
-            return str(mounts / folder / uri.removeprefix(scheme))
-    return uri
 
 
 def _restore_addresses(given: pb.ExecutorInput) -> None:

@@ -1,4 +1,4 @@
-"""From TFX's IR to the tasks of a Kubeflow pipeline: the same nodes, and one task before them.
+"""From TFX's IR to the tasks of a Kubeflow pipeline: the same nodes, one task before them, and one after.
 
 TFX has a compiler of its own for Kubeflow. It refuses artifact types and resolvers that are not TFX's; what it makes of
 a resolver, and of the driver of an ExampleGen, only Vertex AI runs; and it has no words for what a node asks of a
@@ -9,6 +9,7 @@ cluster. Here every node is an ordinary container:
 - **Baseline** and **BaseModel**, resolvers elsewhere, take the newest model of the folder that the Pusher pushes to,
   for there is no metadata store of ours. They are cached by what they are given: so a candidate, or a training, that
   has met its model meets the same one again.
+- **Record**, where the config asks for it, takes what all of them have made and writes the run to a file.
 """
 
 import dataclasses
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kfp.dsl import PIPELINE_JOB_ID_PLACEHOLDER
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration.local.runner_utils import extract_executor_spec, extract_local_deployment_config
 from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
@@ -25,12 +27,15 @@ from tfx.utils.name_utils import get_full_name
 
 from pipeline.config import Config
 from pipeline.fingerprint import code_inputs
-from runners.kubeflow.begin import DRIVEN, FOUND
+from pipeline.ir import edges
+from runners.kubeflow.begin import BEGAN, DRIVEN, FOUND
 from runners.kubeflow.latest_pushed import LatestPushed
+from runners.kubeflow.record import RecordedNode, input_name
 
 Value = str | int | float
 
 BEGIN = "Begin"
+RECORD = "Record"
 _RESOLVER = get_full_name(Resolver)
 
 
@@ -45,7 +50,7 @@ class Artifact:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What runs in a pod of its own. `executor` is the class that does the work, of Begin none."""
+    """What runs in a pod of its own. `executor` is the class that does a node's work, "" for Begin and Record."""
 
     id: str
     after: list[str]
@@ -65,7 +70,41 @@ def tasks(ir: pipeline_pb2.Pipeline, config: Config) -> list[Task]:
     begin: dict[str, Value] = {"config": config.to_yaml(), "folder": config.kubeflow.folder}
     begin["code"] = json.dumps(code_inputs(config))
     begin |= {name: value for name, value in _parameters(ingest).items() if name in DRIVEN}
-    return [_in_image(task, config) for task in (Task(BEGIN, [], begin), *found)]
+    last = [_record(ir, config)] if config.kubeflow.runs else []
+    return [_in_image(task, config) for task in (Task(BEGIN, [], begin), *found, *last)]
+
+
+def _record(ir: pipeline_pb2.Pipeline, config: Config) -> Task:
+    """After all others, of which it takes all that they make."""
+    nodes = [_recorded(node.pipeline_node) for node in ir.nodes]
+    made = [(node.id, key, type_name) for node in nodes for key, type_name in node.outputs.items()]
+    return Task(
+        RECORD,
+        [node.id for node in nodes],
+        {
+            "config": config.to_yaml(),
+            "folder": config.kubeflow.folder,
+            "runs": config.kubeflow.runs or "",
+            "nodes": json.dumps([dataclasses.asdict(node) for node in nodes]),
+            "edges": json.dumps(edges(ir)),
+            "run": PIPELINE_JOB_ID_PLACEHOLDER,
+        },
+        inputs={input_name(node_id, key): Artifact(node_id, key, type_name) for node_id, key, type_name in made},
+        from_begin=(BEGAN,),
+    )
+
+
+def _recorded(node: Any) -> RecordedNode:
+    task_outputs = _outputs(node)
+    inputs = {key: (made.producer, made.key) for key, spec in node.inputs.inputs.items() for made in _produced(spec)}
+    return RecordedNode(node.node_info.id, node.node_info.type.name, inputs, task_outputs)
+
+
+def _outputs(node: Any) -> dict[str, str]:
+    """Types by key; what stands for a resolver finds a model."""
+    if node.node_info.type.name == _RESOLVER:
+        return {"model": "Model"}
+    return {key: spec.artifact_spec.type.name for key, spec in node.outputs.outputs.items()}
 
 
 def _task(node: Any, nodes: dict[str, Any], ir: pipeline_pb2.Pipeline) -> Task:
@@ -80,7 +119,7 @@ def _task(node: Any, nodes: dict[str, Any], ir: pipeline_pb2.Pipeline) -> Task:
         {name: value for name, value in _parameters(node).items() if not reads or name not in FOUND},
         executor,
         {key: artifact for key, spec in node.inputs.inputs.items() for artifact in _produced(spec)},
-        {key: spec.artifact_spec.type.name for key, spec in node.outputs.outputs.items()},
+        _outputs(node),
         beam_args,
         FOUND if reads else (),
     )
@@ -96,7 +135,7 @@ def _lookup(node: Any, nodes: dict[str, Any]) -> Task:
         {**given, "destination": _parameters(nodes["Pusher"])["destination"]},
         get_full_name(LatestPushed),
         {artifact.key: artifact for artifact in inputs},
-        {"model": "Model"},
+        _outputs(node),
     )
 
 

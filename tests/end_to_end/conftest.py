@@ -74,7 +74,8 @@ class Project:
         settings = {
             "kubeflow.image": "registry.example.com/image:1",
             "kubeflow.folder": folder / "image",
-            "kubeflow.volumes": f"{{{folder / 'served'}: models}}",
+            "kubeflow.volumes": f"{{{folder / 'served'}: models, {folder / 'runs'}: runs}}",
+            "kubeflow.runs": folder / "runs",
             "serving.destination": folder / "served" / "{name}",
         }
         overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]

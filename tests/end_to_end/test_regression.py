@@ -1,6 +1,8 @@
 """A user's own data with the least there is: a Parquet file, one YAML, one Python file, no schema, no preprocessing."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +63,14 @@ def test_a_regression_on_parquet_passes_and_its_schema_is_written_for_review(lin
     assert str(schema) in done.stdout
 
 
+def imported(folder: Path, project: Project) -> list[dict[str, Any]]:
+    """The runs that Kubeflow has left in a folder, oldest first, after `slipway import`."""
+    for file in sorted(folder.iterdir()):
+        done = project.slipway("import", str(file))
+        assert done.returncode == 0, done.stdout + done.stderr
+    return list(reversed(json.loads(project.slipway("runs", "--json").stdout)))
+
+
 def test_kubeflow_runs_the_same_nodes_to_the_same_artifacts_and_metrics_and_then_finds_all_in_the_cache(
     line: Project, tmp_path: Path
 ) -> None:
@@ -70,14 +80,23 @@ def test_kubeflow_runs_the_same_nodes_to_the_same_artifacts_and_metrics_and_then
     shown = line.show()
     here = {node["id"]: sorted(artifact["type"] for artifact in node["artifacts"]) for node in shown["nodes"]}
     there = {name: sorted(task.types) for name, task in done.items()}
-    assert there.pop("Begin") == [], "the task that stands in for the driver"
+    assert there.pop("Begin") == there.pop("Record") == [], "the tasks that are no nodes"
     assert there == here
     record = EvaluationRecord.load(done["Evaluator"].artifacts["evaluation"].uri)
     assert record is not None
     assert record.overall == shown["metrics"]
     assert Path(tmp_path, "served", "line", "1", "model.tflite").exists()
     again = cluster.run(package)
-    assert [name for name, task in again.items() if not task.cached] == ["Begin"]
+    assert [name for name, task in again.items() if not task.cached] == ["Begin", "Pusher", "Record"]
+    first, second = imported(tmp_path / "runs", Project(line.folder, tmp_path / "root"))
+    assert [(run["runner"], run["state"], run["metrics"]) for run in (first, second)] == [
+        ("kubeflow", "COMPLETE", shown["metrics"])
+    ] * 2
+    assert [node["id"] for node in first["nodes"]] == [node["id"] for node in shown["nodes"]]
+    assert {node["state"] for node in first["nodes"]} == {"COMPLETE"}
+    assert {node["id"] for node in second["nodes"] if node["state"] == "COMPLETE"} == {"Pusher"}
+    assert first["pushed"] == second["pushed"] == str(tmp_path / "served" / "line" / "1")
+    assert first["quantized"]["bytes"] == shown["quantized"]["bytes"]
     (tmp_path / "image" / "model.py").write_text(MODEL.replace("0.05", "0.06"))
     other = Cluster(tmp_path / "other", as_process)
     assert other.try_task(package, "Begin", {}) == 2

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 from google.protobuf import json_format
+from kfp.dsl import PIPELINE_JOB_ID_PLACEHOLDER
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 
 from tests.forked import Forked
@@ -79,6 +80,10 @@ class Cluster:
                 done[name] = self._task(spec, name, done)
         return done
 
+    @property
+    def _run_id(self) -> str:
+        return f"run-{self.runs}"
+
     def log(self, name: str) -> str:
         """What a task of the latest run has logged."""
         return (self._work(name) / "log.txt").read_text()
@@ -121,11 +126,13 @@ class Cluster:
             if made.producer_task:
                 text = done[made.producer_task].parameters[made.output_parameter_key]
                 given.inputs.parameter_values[key].string_value = text
+            elif parameter.runtime_value.constant.string_value == PIPELINE_JOB_ID_PLACEHOLDER:
+                given.inputs.parameter_values[key].string_value = self._run_id
             else:
                 given.inputs.parameter_values[key].CopyFrom(parameter.runtime_value.constant)
         given.outputs.output_file = str(self._work(name) / "kfp_outputs" / "output_metadata.json")
         for key, output in component.output_definitions.artifacts.items():
-            uri = str(self.folder / "artifacts" / str(self.runs) / name / key)
+            uri = str(self.folder / "artifacts" / self._run_id / name / key)
             given.outputs.artifacts[key].artifacts.append(pb.RuntimeArtifact(uri=uri, type=output.artifact_type))
         log = pb.RuntimeArtifact(uri=str(self._work(name)), type=pb.ArtifactTypeSchema(schema_title="system.Artifact"))
         given.outputs.artifacts["executor-logs"].artifacts.append(log)

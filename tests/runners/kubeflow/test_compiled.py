@@ -172,6 +172,10 @@ def test_the_image_is_slipways_with_the_files_of_the_pipeline(project: Path, pac
             r"serving\.destination is .*/root/served, which a pod loses when it ends\. Give",
         ),
         (
+            ["kubeflow.runs=/tmp/runs"],
+            r"kubeflow\.runs is /tmp/runs, which a pod loses when it ends\. Give an absolute",
+        ),
+        (
             ["kubeflow.volumes={}"],
             r"below one of kubeflow\.volumes \(of which there is none yet, such as \{/data: my-cl",
         ),
