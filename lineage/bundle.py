@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from lineage.nodes import SECONDS
 from lineage.outcome import InputError
 from lineage.runs import Run
-from lineage.store import PIPELINE, RUN, claim_run_folder, run_folder
+from lineage.store import PIPELINE, RUN, TEMPLATE, claim_run_folder, run_folder
 
 _METADATA = "metadata.json"
 _FILES = "files"
@@ -41,7 +41,7 @@ def pack(store: MetadataStore, root: Path, run: Run, path: Path) -> None:
             _add_text(tar, _METADATA, json.dumps(metadata, indent=1))
             for folder in (Path(name) for name in folders):
                 if folder.is_relative_to(root) and folder.exists():
-                    tar.add(folder, arcname=f"{_FILES}/{folder.relative_to(root)}")
+                    tar.add(folder, arcname=f"{_FILES}/{folder.relative_to(root)}", filter=_not_of_the_root)
         new.rename(path)
     except OSError as error:
         new.unlink(missing_ok=True)
@@ -68,6 +68,11 @@ def unpack(store: MetadataStore, root: Path, path: Path) -> str:
         raise InputError(f"{path} is no run that `slipway export` wrote: {error}.") from error
     _Writer(store, Path(metadata["root"]), _imported(root, run_id)).write(metadata)
     return run_id
+
+
+def _not_of_the_root(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """A run elsewhere is not to be begun from what was compiled for this root folder."""
+    return None if Path(member.name).name == TEMPLATE else member
 
 
 def _read(store: MetadataStore, root: Path, run: Run) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from lineage.ancestry import ancestry
 from lineage.bundle import pack, unpack
 from lineage.outcome import InputError
 from lineage.runs import Run, find_run
-from lineage.store import create_store
+from lineage.store import TEMPLATE, create_store
 from tests.lineage.executions import begin
 from tests.lineage.three_runs import record
 
@@ -26,6 +26,7 @@ def contents(run: Run) -> list[tuple[str, str, str, str]]:
 def packed(store: MetadataStore, root: Path, tmp_path: Path) -> Path:
     record(store, root, "r1", epochs=1, served=True)
     (root / "runs" / "r1" / "log.txt").write_text("the log")
+    (root / "runs" / "r1" / TEMPLATE).write_text("of this root folder")
     pack(store, root, find_run(store, root, "r1"), tmp_path / "r1.tar")
     return tmp_path / "r1.tar"
 
@@ -40,6 +41,7 @@ def test_a_run_moves_with_all_that_it_has_made(packed: Path, store: MetadataStor
     assert (after.state, after.started, after.finished) == (before.state, before.started, before.finished)
     assert (after.inputs, after.edges) == (before.inputs, before.edges)
     assert [node.seconds for node in after.nodes] == [node.seconds for node in before.nodes]
+    assert [path.name for path in after.folder.iterdir() if path.name != "lock"] == ["log.txt"]
     assert (after.folder / "log.txt").read_text() == "the log"
     assert all(Path(one.uri).is_relative_to(elsewhere) for node in after.nodes for one in node.artifacts)
     [model] = after.artifacts("Model")
