@@ -10,8 +10,8 @@ import custom_ops
 # The same examples each time, or with the tests that take long more of them, and others each time.
 ALIKE = {"deadline": None, "database": None, "print_blob": True}
 hypothesis.configuration.set_hypothesis_home_dir(".pytest_cache/hypothesis")
-hypothesis.settings.register_profile("few", max_examples=40, derandomize=True, **ALIKE)
-hypothesis.settings.register_profile("many", max_examples=1000, **ALIKE)
+hypothesis.settings.register_profile("few", max_examples=30, derandomize=True, **ALIKE)
+hypothesis.settings.register_profile("many", max_examples=300, **ALIKE)
 hypothesis.settings.load_profile("few")
 
 

@@ -70,7 +70,8 @@ def check(case: Case, dtype: str, unit: float) -> None:
     assert_close(gradient, weights * expected_gradient, rounding, unit * weights * (1 + 2 * z_term[..., None]))
 
 
-@given(case=cases(), dtype=st.sampled_from(["float32", "bfloat16"]))
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@given(case=cases())
 def test_any_case_equals_the_float64_reference(case: Case, dtype: str) -> None:
     check(case, dtype, 2.0**-21)
     with custom_ops.composite():
