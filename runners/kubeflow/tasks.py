@@ -95,9 +95,8 @@ def _record(ir: pipeline_pb2.Pipeline, config: Config) -> Task:
 
 
 def _recorded(node: Any) -> RecordedNode:
-    task_outputs = _outputs(node)
     inputs = {key: (made.producer, made.key) for key, spec in node.inputs.inputs.items() for made in _produced(spec)}
-    return RecordedNode(node.node_info.id, node.node_info.type.name, inputs, task_outputs)
+    return RecordedNode(node.node_info.id, node.node_info.type.name, inputs, _outputs(node))
 
 
 def _outputs(node: Any) -> dict[str, str]:
