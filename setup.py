@@ -34,7 +34,12 @@ WITHOUT = "SLIPWAY_WITHOUT_OPS"
 
 ASK_TENSORFLOW = """
 import json, tensorflow as tf
-print(json.dumps([tf.__version__, tf.sysconfig.get_compile_flags(), tf.sysconfig.get_link_flags()]))
+print(json.dumps([
+    tf.__version__,
+    tf.sysconfig.get_compile_flags(),
+    tf.sysconfig.get_link_flags(),
+    tf.sysconfig.get_build_info()["is_cuda_build"],
+]))
 """
 
 
@@ -44,6 +49,11 @@ class TensorFlow(NamedTuple):
     version: str
     compile_flags: list[str]
     link_flags: list[str]
+    cuda: bool
+
+    @property
+    def include(self) -> str:
+        return next(flag[2:] for flag in self.compile_flags if flag.startswith("-I"))
 
 
 @functools.cache
@@ -58,10 +68,12 @@ def tensorflow() -> TensorFlow | None:
 
 
 def nvcc() -> Path | None:
-    """CUDA's compiler, of $CUDA_HOME or on PATH."""
+    """CUDA's compiler, of $CUDA_HOME or on PATH; None too where TensorFlow itself is not for GPUs."""
+    if not (found := tensorflow()) or not found.cuda:
+        return None
     home = os.environ.get("CUDA_HOME")
-    found = shutil.which("nvcc", path=f"{home}/bin" if home else None)
-    return Path(found) if found else None
+    compiler = shutil.which("nvcc", path=f"{home}/bin" if home else None)
+    return Path(compiler) if compiler else None
 
 
 def cuda_libraries(compiler: Path) -> Path:
@@ -135,12 +147,17 @@ class BuildOps(build_ext):
     def _op_flags(self) -> list[str]:
         """As system headers TensorFlow's give no warnings, so that ours are seen."""
         of_tensorflow = [flag.replace("-I", "-isystem", 1) for flag in self._tensorflow.compile_flags]
-        return [*of_tensorflow, *OP_FLAGS, *(["-DSLIPWAY_CUDA"] if nvcc() else [])]
+        return [*of_tensorflow, *OP_FLAGS, *(self._cuda_flags() if nvcc() else [])]
+
+    def _cuda_flags(self) -> list[str]:
+        """With the headers of the cuBLAS that TensorFlow was built for, which come with it."""
+        cuda = f"{self._tensorflow.include}/third_party/gpus/cuda"
+        return ["-DSLIPWAY_CUDA", f"-isystem{cuda}/include", f"-isystem{cuda}/libcudacxx/include"]
 
     def _xla_flags(self) -> list[str]:
         """Of two libraries whose headers XLA's include and TensorFlow's flags do not name."""
-        include = next(flag[2:] for flag in self._tensorflow.compile_flags if flag.startswith("-I"))
-        return [f"-isystem{include}/external/{name}" for name in ("highwayhash", "farmhash_archive/src")]
+        external = f"{self._tensorflow.include}/external"
+        return [f"-isystem{external}/{name}" for name in ("highwayhash", "farmhash_archive/src")]
 
     def _record(self) -> str:
         """An object that says in the library what it was built for; custom_ops/library.py reads it."""

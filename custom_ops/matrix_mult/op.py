@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import tensorflow as tf
 
 from custom_ops import library
+from custom_ops.matrix_mult import gpu
 
 Activation = Literal["none", "relu", "gelu"]
 DTYPES = (tf.float32, tf.bfloat16, tf.float16)
@@ -28,9 +29,9 @@ def matrix_mult(
 ) -> Any:
     """`activation(a @ b + bias)`, with sums of float32 that are rounded once, to the dtype of `a`.
 
-    Differentiable any number of times. The same arguments give the same bits, on however many threads. The op is for
-    CPUs; where TensorFlow sees a GPU the composite runs, of which TensorFlow makes a call of cuBLASLt with bias and
-    activation in its epilogue, and it takes float16 everywhere.
+    Differentiable any number of times. The same arguments give the same bits, on however many threads. On a GPU the op
+    is a call of cuBLASLt with bias and gelu in its epilogue, used once it has given the right numbers on that GPU. On a
+    CPU float16 is taken by the composite.
 
     Args:
         a: float32, bfloat16 or float16 [..., rows, depth]; with `transpose_a` [..., depth, rows].
@@ -56,7 +57,7 @@ def matrix_mult(
     bias = None if bias is None else tf.convert_to_tensor(bias)
     _check(a, b, bias, activation, transpose_a, transpose_b)
     ops = library.ops_to_call()
-    if ops is None or a.dtype == tf.float16 or tf.config.get_visible_devices("GPU"):
+    if ops is None or not _has_kernel(a.dtype, activation):
         return composite(a, b, bias, activation, transpose_a, transpose_b)
     return ops.matrix_mult(
         a,
@@ -67,6 +68,11 @@ def matrix_mult(
         transpose_b=transpose_b,
         with_slope=keep_slope and activation == "gelu",
     ).c
+
+
+def _has_kernel(dtype: tf.DType, activation: Activation) -> bool:
+    """Where TensorFlow sees a GPU, one that is right there; for CPUs there is none of float16."""
+    return gpu.usable(dtype, activation) if tf.config.get_visible_devices("GPU") else dtype != tf.float16
 
 
 def composite(a: Any, b: Any, bias: Any, activation: Activation, transpose_a: bool, transpose_b: bool) -> Any:

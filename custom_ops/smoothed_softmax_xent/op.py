@@ -8,11 +8,15 @@ log Z = logsumexp(x), log p = x - log Z and p = exp(log p):
     d loss / d x[i] = (1 + 2 c log Z) p[i] - e/K - (1 - e) [i = y]
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from custom_ops import library
+from custom_ops import library, trial
+
+# Between two ways to compute the same in float32, which is then rounded to the dtype of the logits.
+TOLERANCES = {tf.float32: 1e-5, tf.bfloat16: 2.0**-7, tf.float16: 2.0**-9}
 
 
 class Options(NamedTuple):
@@ -131,9 +135,34 @@ def _options_of(op: Any) -> Options:
 
 
 def _ops_for(dtype: tf.DType) -> Any | None:
-    """The compiled ops where they should run; float16 has a kernel on GPUs only."""
+    """The compiled ops where they should run: on a GPU if they are right there; float16 has a kernel on GPUs only."""
     ops = library.ops_to_call()
-    return ops if dtype != tf.float16 or tf.config.get_visible_devices("GPU") else None
+    if ops is None:
+        return None
+    usable = _usable_on_gpu(dtype) if tf.config.get_visible_devices("GPU") else dtype != tf.float16
+    return ops if usable else None
+
+
+@functools.cache
+def _usable_on_gpu(dtype: tf.DType) -> bool:
+    """Tried when it is first asked, once in a process."""
+    return trial.passes(f"SmoothedSoftmaxXent ({dtype.name})", lambda: _results(dtype))
+
+
+def _results(dtype: tf.DType) -> trial.Results:
+    """Loss and gradient of few and of many classes, of which the kernel and its composite make the same."""
+    ops: Any = library.load()
+    options, tolerance = Options(0.1, 1e-2, [3]), TOLERANCES[dtype]
+    for shape in ((6, 20), (2, 3, 5001)):
+        logits = tf.cast(4 * tf.random.stateless_normal(shape, seed=(0, 0)), dtype)
+        labels = tf.reshape(tf.range(6, dtype=tf.int64), shape[:-1])
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(logits)
+            found = ops.smoothed_softmax_xent(logits, labels, **options._asdict()).loss
+            expected = composite(logits, labels, options)
+        gradients = tape.gradient(found, logits), tape.gradient(expected, logits)
+        yield f"logits {shape}", found, expected, tolerance
+        yield f"the gradient of logits {shape}", *gradients, tolerance
 
 
 def check_options(label_smoothing: float, ignore_index: int | None, z_loss: float) -> None:
