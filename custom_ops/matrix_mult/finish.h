@@ -2,8 +2,6 @@
 #ifndef SLIPWAY_CUSTOM_OPS_MATRIX_MULT_FINISH_H_
 #define SLIPWAY_CUSTOM_OPS_MATRIX_MULT_FINISH_H_
 
-#include <algorithm>
-
 #include "custom_ops/matrix_mult/simd.h"
 
 namespace slipway::SLIPWAY_ISA {
@@ -45,31 +43,34 @@ inline Gelu GeluOf(Floats x) {
   return {value, share + value * (1.0f - share) * (kLinear + 3.0f * kCubic * square)};
 }
 
+// Writes the first `count`; past the caches where that is asked for and possible.
 template <typename T>
-void StoreFirst(T* to, Floats values, int64_t count) {
-  T rounded[kLanes];
-  Format<T>::StoreRounded(rounded, values);
-  std::memcpy(to, rounded, std::min<int64_t>(count, kLanes) * sizeof(T));
+void StoreFirst(T* to, Floats values, int64_t count, bool past_caches) {
+  const auto rounded = Format<T>::Rounded(values);
+  if (count < kLanes) {
+    std::memcpy(to, &rounded, count * sizeof(T));
+  } else if (past_caches && reinterpret_cast<uintptr_t>(to) % sizeof rounded == 0) {
+    Stream(to, rounded);
+  } else {
+    Store(to, rounded);
+  }
 }
 
 // Writes `count` columns of c, and of its slope, from one row of sums, which may go on behind the last of them as far
 // as whole vectors; so may `bias`.
 template <typename T>
-void FinishRow(const float* sums, const float* bias, int64_t count, Activation activation, T* c, T* slope) {
+void FinishRow(const float* sums, const float* bias, int64_t count, Activation activation, bool past_caches, T* c,
+               T* slope) {
   for (int64_t column = 0; column < count; column += kLanes) {
     Floats x = Load<Floats>(sums + column) + Load<Floats>(bias + column);
     if (activation == Activation::kRelu) {
       x = x < 0.0f ? Floats{} : x;  // NaN stays
     } else if (activation == Activation::kGelu) {
       const Gelu gelu = GeluOf(x);
-      if (slope != nullptr) StoreFirst(slope + column, gelu.slope, count - column);
+      if (slope != nullptr) StoreFirst(slope + column, gelu.slope, count - column, past_caches);
       x = gelu.value;
     }
-    if (count - column >= kLanes) {
-      Format<T>::StoreRounded(c + column, x);
-    } else {
-      StoreFirst(c + column, x, count - column);
-    }
+    StoreFirst(c + column, x, count - column, past_caches);
   }
 }
 

@@ -12,7 +12,12 @@
 namespace slipway::SLIPWAY_ISA {
 namespace {
 
-constexpr int64_t kMaxRows = kTileRows * 16, kMaxColumns = 512;
+constexpr int64_t kMaxColumns = 512;
+
+// Packed, they and a panel of b stay in the second cache; the less deep they are, the more.
+int64_t MaxRows(int64_t depth) {
+  return kTileRows * std::clamp<int64_t>(8 * kDepth / std::max<int64_t>(depth, 1), 8, 16);
+}
 
 int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
@@ -115,12 +120,21 @@ class Block {
       const Range rows = {rows_.begin + row_count_ * tile / tiles_, rows_.begin + row_count_ * (tile + 1) / tiles_};
       const uint32_t* a = scratch_.a + (rows.begin - rows_.begin) * kRowStep;
       const int64_t count = rows.end - rows.begin;
+      if (last_ && !product_.past_caches) PrefetchC(rows, columns.begin);
       if (keep && tile == 0) {
         kTiles<T>.keeping[count - 1](a, RowsOfB(columns.begin), Words(), scratch_.panel, sums);
       } else {
         kTiles<T>.from_panel[count - 1](a, {scratch_.panel}, Words(), nullptr, sums);
       }
       Put(sums, kPanel, rows, columns);
+    }
+  }
+
+  // Where a tile of c goes is fetched while its sums are made.
+  void PrefetchC(Range rows, int64_t column) const {
+    for (int64_t row = rows.begin; row < rows.end; ++row) {
+      const T* c = product_.c + row * product_.c_stride + column;
+      for (int v = 0; v < kPanelVectors; ++v) __builtin_prefetch(c + v * kLanes, 1);
     }
   }
 
@@ -143,7 +157,8 @@ class Block {
       if (!last_) continue;
       const int64_t at = row * product_.c_stride + columns.begin;
       FinishRow<T>(tile, scratch_.bias + (columns.begin - columns_.begin), columns.end - columns.begin,
-                   product_.activation, product_.c + at, product_.slope ? product_.slope + at : nullptr);
+                   product_.activation, product_.past_caches, product_.c + at,
+                   product_.slope ? product_.slope + at : nullptr);
     }
   }
 
@@ -158,11 +173,12 @@ class Block {
 template <typename T>
 void ComputeBlock(const Product<T>& product, Range rows, Range columns, void* scratch) {
   Block<T>(product, rows, columns, scratch).Compute();
+  if (product.past_caches) EndStreams();
 }
 
 }  // namespace
 
 const MatrixMultKernels kMatrixMult = {
-    ComputeBlock<float>, ComputeBlock<Bfloat16>, ScratchBytes, kMaxRows, kMaxColumns, kTileRows, kPanel, kLanes};
+    ComputeBlock<float>, ComputeBlock<Bfloat16>, ScratchBytes, MaxRows, kMaxColumns, kTileRows, kPanel, kLanes};
 
 }  // namespace slipway::SLIPWAY_ISA

@@ -34,6 +34,7 @@ struct Product {
   T* c;
   T* slope;  // where the derivative of gelu goes; nullptr: nowhere
   int64_t c_stride;  // of a row of c and of slope; the columns are contiguous
+  bool past_caches;  // whether c and slope are too large for them
 };
 
 struct Range {
@@ -47,7 +48,8 @@ struct MatrixMultKernels {
   void (*bfloat16)(const Product<Bfloat16>& product, Range rows, Range columns, void* scratch);
   int64_t (*scratch_bytes)(int64_t rows, int64_t columns);
   // The largest block that keeps what it reuses in cache, and the steps in which blocks are best cut.
-  int64_t max_rows, max_columns, row_step, column_step;
+  int64_t (*max_rows)(int64_t depth);
+  int64_t max_columns, row_step, column_step;
   // Products added in a cycle, at best.
   int64_t per_cycle;
 };

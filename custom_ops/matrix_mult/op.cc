@@ -62,6 +62,9 @@ absl::Status InferShapes(InferenceContext* c) {
   return absl::OkStatus();
 }
 
+// A larger result would push all else out of the caches, and then itself.
+constexpr size_t kCacheBytes = 16 << 20;
+
 // Blocks into which each matrix of a result is cut.
 struct Grid {
   int64_t row_step, column_step, row_blocks, column_blocks;
@@ -69,11 +72,15 @@ struct Grid {
 
 int64_t CeilDiv(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
-// Blocks of the size that the kernels like, and smaller ones where there would be fewer than threads.
+// Blocks of the size that the kernels like, and smaller ones where a thread would go short.
 Grid Cut(const Plan& plan, int threads, const MatrixMultKernels& kernels) {
-  int64_t row_blocks = CeilDiv(plan.rows, kernels.max_rows);
+  int64_t row_blocks = CeilDiv(plan.rows, kernels.max_rows(plan.depth));
   int64_t column_blocks = CeilDiv(plan.columns, kernels.max_columns);
-  while (plan.batches * row_blocks * column_blocks < threads) {
+  const auto uneven = [&] {
+    const int64_t blocks = plan.batches * row_blocks * column_blocks;
+    return blocks < threads || (blocks < 4 * threads && blocks % threads != 0);
+  };
+  while (uneven()) {
     const bool columns_left = plan.columns > column_blocks * kernels.column_step;
     if (!columns_left && plan.rows < 2 * row_blocks * kernels.row_step) break;
     (columns_left ? column_blocks : row_blocks) *= 2;
@@ -129,6 +136,7 @@ class MatrixMultCpu : public MatrixMultBase {
     first.c = Writable(c);
     first.slope = slope ? Writable(slope) : nullptr;
     first.c_stride = plan.columns;
+    first.past_caches = c->TotalBytes() > kCacheBytes;
 
     const int64_t blocks = grid.row_blocks * grid.column_blocks;
     const auto work = [&](int64_t begin, int64_t end, int worker) {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#ifdef __AVX512BF16__
+#ifdef __AVX2__
 #include <immintrin.h>
 #endif
 
@@ -41,6 +41,25 @@ inline void Store(void* to, Vector vector) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
+// Past the caches, where the instruction set can; `to` starts on a whole vector.
+template <typename Vector>
+inline void Stream(void* to, Vector vector) {
+#ifdef __AVX512F__
+  if constexpr (sizeof vector == 64) return _mm512_stream_si512(static_cast<__m512i*>(to), (__m512i)vector);
+#endif
+#ifdef __AVX2__
+  if constexpr (sizeof vector == 32) return _mm256_stream_si256(static_cast<__m256i*>(to), (__m256i)vector);
+#endif
+  Store(to, vector);
+}
+
+// Before another thread may read what was streamed.
+inline void EndStreams() {
+#ifdef __AVX2__
+  _mm_sfence();
+#endif
+}
+
 inline float FloatAt(const uint32_t* word) {
   float value;
   std::memcpy(&value, word, sizeof value);
@@ -50,7 +69,7 @@ inline float FloatAt(const uint32_t* word) {
 inline Words LoadHalves(const Bfloat16* from) { return __builtin_convertvector(Load<Halves>(from), Words); }
 
 // To the nearest, ties to even; NaN stays NaN.
-inline Halves Rounded(Floats x) {
+inline Halves Upper(Floats x) {
   const Words bits = (Words)x;
   const Words rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
   return __builtin_convertvector(x == x ? rounded : (bits >> 16) | 0x40, Halves);
@@ -73,14 +92,12 @@ struct Format<float> {
     return word;
   }
   static Floats MultiplyAdd(const uint32_t* a, Words b, Floats sum) { return sum + FloatAt(a) * (Floats)b; }
-  static Floats Widened(const float* from) { return Load<Floats>(from); }
-  static void StoreRounded(float* to, Floats x) { Store(to, x); }
+  static Floats Rounded(Floats x) { return x; }
 };
 
 template <>
 struct Format<Bfloat16> {
-  static Floats Widened(const Bfloat16* from) { return (Floats)(LoadHalves(from) << 16); }
-  static void StoreRounded(Bfloat16* to, Floats x) { Store(to, Rounded(x)); }
+  static Halves Rounded(Floats x) { return Upper(x); }
 #ifdef __AVX512BF16__
   static constexpr int kPerWord = 2;
   static Words AlongColumns(const Bfloat16* from, int64_t row) {

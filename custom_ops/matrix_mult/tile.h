@@ -11,13 +11,15 @@ namespace {
 
 // Words of the depth that are summed before the sums are put aside: so rounding grows with their number and that of
 // the rests, not with the depth; and what is packed stays in cache.
-constexpr int64_t kDepth = 512;
+constexpr int64_t kDepth = 1024;
 // From one row of packed a to the next; the odd number of cache lines keeps rows out of each other's way.
 constexpr int64_t kRowStep = kDepth + 16;
 // Columns of a packed panel of b, in vectors.
 constexpr int kPanelVectors = 2;
 constexpr int64_t kPanel = kPanelVectors * kLanes;
 constexpr int kTileRows = kAccumulators / kPanelVectors;
+// So many words before it is read a row of b is fetched: memory takes as long as their products.
+constexpr int64_t kAhead = 32;
 
 // Vectors in a row of a tile that reads b where it lies and only once: with few rows, more, or the processor would wait
 // for each sum.
@@ -27,13 +29,23 @@ constexpr int WideVectors(int rows) { return rows * 8 <= kAccumulators ? 8 : row
 struct Panel {
   const uint32_t* words;
   Words At(int64_t word, int vector) const { return Load<Words>(words + word * kPanel + vector * kLanes); }
+  void Prefetch(int64_t, int64_t, int) const {}
 };
 template <typename T>
 struct Rows {
   const T* elements;
   int64_t stride;
-  Words At(int64_t word, int vector) const {
-    return Format<T>::AlongColumns(elements + word * Format<T>::kPerWord * stride + vector * kLanes, stride);
+  const T* AddressOf(int64_t word, int vector) const {
+    return elements + word * Format<T>::kPerWord * stride + vector * kLanes;
+  }
+  Words At(int64_t word, int vector) const { return Format<T>::AlongColumns(AddressOf(word, vector), stride); }
+  // Rows lie too far apart for the processor to foresee the next. After the last come the first of the columns beside.
+  void Prefetch(int64_t word, int64_t words, int vectors) const {
+    const bool beside = word + kAhead >= words;
+    const T* next = AddressOf(word + kAhead - beside * words, beside * vectors);
+    for (int row = 0; row < Format<T>::kPerWord; ++row) {
+      for (int v = 0; v < vectors; ++v) __builtin_prefetch(next + row * stride + v * kLanes);
+    }
   }
 };
 
@@ -44,6 +56,7 @@ void Tile(const uint32_t* a, Source b, int64_t words, uint32_t* panel, float* su
   Floats sum[kRows][kVectors] = {};
   for (int64_t word = 0; word < words; ++word) {
     Words columns[kVectors];
+    b.Prefetch(word, words, kVectors);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
       columns[v] = b.At(word, v);
