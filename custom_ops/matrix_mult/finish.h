@@ -43,12 +43,23 @@ inline Gelu GeluOf(Floats x) {
   return {value, share + value * (1.0f - share) * (kLinear + 3.0f * kCubic * square)};
 }
 
-// Writes the first `count`; past the caches where that is asked for and possible.
+// Where a tile goes; its rows are `stride` apart.
+template <typename T>
+struct Target {
+  T* c;
+  T* slope;  // nullptr: nowhere
+  int64_t stride;
+  bool past_caches;  // where that is possible
+};
+
+// Writes the first `count`.
 template <typename T>
 void StoreFirst(T* to, Floats values, int64_t count, bool past_caches) {
   const auto rounded = Format<T>::Rounded(values);
   if (count < kLanes) {
-    std::memcpy(to, &rounded, count * sizeof(T));
+    T whole[kLanes];
+    Store(whole, rounded);
+    for (int64_t i = 0; i < count; ++i) to[i] = whole[i];
   } else if (past_caches && reinterpret_cast<uintptr_t>(to) % sizeof rounded == 0) {
     Stream(to, rounded);
   } else {
@@ -56,22 +67,36 @@ void StoreFirst(T* to, Floats values, int64_t count, bool past_caches) {
   }
 }
 
-// Writes `count` columns of c, and of its slope, from one row of sums, which may go on behind the last of them as far
-// as whole vectors; so may `bias`.
-template <typename T>
-void FinishRow(const float* sums, const float* bias, int64_t count, Activation activation, bool past_caches, T* c,
-               T* slope) {
-  for (int64_t column = 0; column < count; column += kLanes) {
-    Floats x = Load<Floats>(sums + column) + Load<Floats>(bias + column);
-    if (activation == Activation::kRelu) {
-      x = x < 0.0f ? Floats{} : x;  // NaN stays
-    } else if (activation == Activation::kGelu) {
-      const Gelu gelu = GeluOf(x);
-      if (slope != nullptr) StoreFirst(slope + column, gelu.slope, count - column, past_caches);
-      x = gelu.value;
+// Writes a tile [rows, columns] from its sums, whose rows may go on as far as whole vectors; so may `bias`.
+template <Activation kActivation, typename T>
+void Finish(const float* sums, int64_t sums_stride, const float* bias, int64_t rows, int64_t columns, Target<T> to) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t column = 0; column < columns; column += kLanes) {
+      Floats x = Load<Floats>(sums + row * sums_stride + column) + Load<Floats>(bias + column);
+      const int64_t at = row * to.stride + column;
+      if (kActivation == Activation::kRelu) {
+        x = x < 0.0f ? Floats{} : x;  // NaN stays
+      } else if (kActivation == Activation::kGelu) {
+        const Gelu gelu = GeluOf(x);
+        if (to.slope != nullptr) StoreFirst(to.slope + at, gelu.slope, columns - column, to.past_caches);
+        x = gelu.value;
+      }
+      StoreFirst(to.c + at, x, columns - column, to.past_caches);
     }
-    StoreFirst(c + column, x, count - column, past_caches);
   }
+}
+
+template <typename T>
+using Finisher = decltype(&Finish<Activation::kNone, T>);
+
+template <typename T>
+Finisher<T> FinisherOf(Activation activation) {
+  switch (activation) {
+    case Activation::kRelu: return Finish<Activation::kRelu, T>;
+    case Activation::kGelu: return Finish<Activation::kGelu, T>;
+    case Activation::kNone: break;
+  }
+  return Finish<Activation::kNone, T>;
 }
 
 }  // namespace

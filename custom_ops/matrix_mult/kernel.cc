@@ -42,7 +42,8 @@ class Block {
         columns_(columns),
         row_count_(rows.end - rows.begin),
         sums_stride_(RoundUp(columns.end - columns.begin, kPanel)),
-        tiles_((row_count_ + kTileRows - 1) / kTileRows) {
+        tiles_((row_count_ + kTileRows - 1) / kTileRows),
+        finish_(FinisherOf<T>(product.activation)) {
     scratch_.a = static_cast<uint32_t*>(scratch);
     scratch_.panel = scratch_.a + row_count_ * kRowStep;
     scratch_.bias = reinterpret_cast<float*>(scratch_.panel + kDepth * kPanel);
@@ -146,25 +147,30 @@ class Block {
 
   // Adds a tile to what the depth before gave; at its end finishes it.
   void Put(float* tile, int64_t tile_stride, Range rows, Range columns) {
-    for (int64_t row = rows.begin; row < rows.end; ++row, tile += tile_stride) {
-      float* sums = scratch_.sums + (row - rows_.begin) * sums_stride_ + (columns.begin - columns_.begin);
-      if (!first_ || !last_) {
-        for (int64_t i = 0; i < tile_stride; i += kLanes) {
-          const Floats added = first_ ? Load<Floats>(tile + i) : Load<Floats>(sums + i) + Load<Floats>(tile + i);
-          Store(last_ ? tile + i : sums + i, added);
-        }
+    const int64_t count = rows.end - rows.begin, left = columns.begin - columns_.begin;
+    if (!first_ || !last_) {
+      Add(tile, tile_stride, count, scratch_.sums + (rows.begin - rows_.begin) * sums_stride_ + left);
+    }
+    if (!last_) return;
+    const int64_t at = rows.begin * product_.c_stride + columns.begin;
+    finish_(tile, tile_stride, scratch_.bias + left, count, columns.end - columns.begin,
+            {product_.c + at, product_.slope ? product_.slope + at : nullptr, product_.c_stride, product_.past_caches});
+  }
+
+  // To the sums, or where the depth ends, the sums to it.
+  void Add(float* tile, int64_t tile_stride, int64_t rows, float* sums) {
+    for (int64_t row = 0; row < rows; ++row, tile += tile_stride, sums += sums_stride_) {
+      for (int64_t i = 0; i < tile_stride; i += kLanes) {
+        const Floats added = first_ ? Load<Floats>(tile + i) : Load<Floats>(sums + i) + Load<Floats>(tile + i);
+        Store(last_ ? tile + i : sums + i, added);
       }
-      if (!last_) continue;
-      const int64_t at = row * product_.c_stride + columns.begin;
-      FinishRow<T>(tile, scratch_.bias + (columns.begin - columns_.begin), columns.end - columns.begin,
-                   product_.activation, product_.past_caches, product_.c + at,
-                   product_.slope ? product_.slope + at : nullptr);
     }
   }
 
   const Product<T>& product_;
   const Range rows_, columns_;
   const int64_t row_count_, sums_stride_, tiles_;
+  const Finisher<T> finish_;
   Scratch scratch_;
   Range depth_;
   bool first_, last_;

@@ -65,6 +65,9 @@ absl::Status InferShapes(InferenceContext* c) {
 // A larger result would push all else out of the caches, and then itself.
 constexpr size_t kCacheBytes = 16 << 20;
 
+// What is worth handing over to another thread.
+constexpr int64_t kLeastCycles = 100'000;
+
 // Blocks into which each matrix of a result is cut.
 struct Grid {
   int64_t row_step, column_step, row_blocks, column_blocks;
@@ -154,9 +157,10 @@ class MatrixMultCpu : public MatrixMultBase {
     };
     // Even one row reads all of b.
     const int64_t cycles = std::max<int64_t>(grid.row_step, 4) * grid.column_step * plan.depth / kernels.per_cycle;
-    workers->ParallelForWithWorkerId(
-        plan.batches * blocks,
-        tensorflow::thread::ThreadPool::SchedulingParams::Adaptive(std::max<int64_t>(cycles, 1)), work);
+    // Each handed over alone, since no two take equally long; but never so little that the way takes longer.
+    const int64_t at_once = CeilDiv(kLeastCycles, std::max<int64_t>(cycles, 1));
+    workers->ParallelForWithWorkerId(plan.batches * blocks,
+                                     tensorflow::thread::ThreadPool::SchedulingParams::Fixed(at_once), work);
   }
 
   static Range Step(int64_t index, int64_t step, int64_t total) {
