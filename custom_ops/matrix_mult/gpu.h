@@ -8,14 +8,10 @@
 #include <functional>
 #include <string>
 
+#include "custom_ops/cc/halves.h"
 #include "custom_ops/matrix_mult/kernel.h"
 
 namespace slipway {
-
-// As it lies in memory.
-struct Half {
-  uint16_t bits;
-};
 
 enum class GpuType { kFloat, kBfloat16, kHalf };
 

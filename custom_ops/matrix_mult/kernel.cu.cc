@@ -1,10 +1,9 @@
 // What follows a product on a GPU and cuBLASLt does not do: a relu by which NaN stays NaN, and gelu with its slope.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
 
+#include "custom_ops/cc/halves_on_gpu.h"
 #include "custom_ops/matrix_mult/gpu.h"
 
 namespace slipway {
@@ -12,14 +11,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int64_t kMaxBlocks = 1 << 16;
-
-__device__ float ToFloat(float value) { return value; }
-__device__ float ToFloat(Bfloat16 value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
-__device__ float ToFloat(Half value) { return __half2float(__ushort_as_half(value.bits)); }
-
-__device__ void Store(float value, float* to) { *to = value; }
-__device__ void Store(float value, Bfloat16* to) { to->bits = __bfloat16_as_ushort(__float2bfloat16_rn(value)); }
-__device__ void Store(float value, Half* to) { to->bits = __half_as_ushort(__float2half_rn(value)); }
 
 // A thread reads an element of z before it writes that of c, which may be the same.
 template <typename Z, typename T>

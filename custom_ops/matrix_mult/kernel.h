@@ -5,16 +5,12 @@
 
 #include <cstdint>
 
+#include "custom_ops/cc/halves.h"
 #include "custom_ops/cc/isa.h"
 
 namespace slipway {
 
 enum class Activation { kNone, kRelu, kGelu };
-
-// The upper half of a float.
-struct Bfloat16 {
-  uint16_t bits;
-};
 
 // A matrix as it lies in memory: element (i, j) is data[i * row_stride + j * column_stride]; one of the strides is 1.
 template <typename T>

@@ -1,12 +1,11 @@
 // SmoothedSoftmaxXent and its gradient on a GPU: a block of threads a row. Sums are taken in an order that depends only
 // on the number of classes and where the row lies, without atomics, so that results repeat bit by bit.
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
 #include <limits>
 
+#include "custom_ops/cc/halves_on_gpu.h"
 #include "custom_ops/smoothed_softmax_xent/kernel.h"
 
 namespace slipway {
@@ -19,14 +18,6 @@ constexpr int64_t kMaxBlocks = 1 << 20;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-__device__ float ToFloat(float value) { return value; }
-__device__ float ToFloat(Bfloat16 value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
-__device__ float ToFloat(Half value) { return __half2float(__ushort_as_half(value.bits)); }
-
-__device__ void Store(float value, float* to) { *to = value; }
-__device__ void Store(float value, Bfloat16* to) { to->bits = __bfloat16_as_ushort(__float2bfloat16_rn(value)); }
-__device__ void Store(float value, Half* to) { to->bits = __half_as_ushort(__float2half_rn(value)); }
 
 // What a thread loads or stores at once.
 template <typename T>

@@ -5,17 +5,10 @@
 
 #include <cstdint>
 
+#include "custom_ops/cc/halves.h"
 #include "custom_ops/cc/isa.h"
 
 namespace slipway {
-
-// As they lie in memory; the arithmetic is in float.
-struct Bfloat16 {
-  uint16_t bits;
-};
-struct Half {
-  uint16_t bits;
-};
 
 struct SmoothedSoftmaxXentOptions {
   float label_smoothing = 0;
