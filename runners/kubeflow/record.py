@@ -18,6 +18,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2 as pb
 from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.orchestration.data_types_utils import set_metadata_value
+from tfx.orchestration.portable.mlmd.event_lib import generate_event
 
 from lineage.bundle import pack
 from lineage.nodes import UNTIMED
@@ -118,7 +120,7 @@ class _Writer:
         artifact = mlmd.Artifact(type_id=type_id, uri=str(folder), state=mlmd.Artifact.LIVE)
         for name, value in given.metadata.items():
             if name not in _KUBEFLOWS and isinstance(value, str | float | bool):
-                _set(artifact.custom_properties[name], value)
+                set_metadata_value(artifact.custom_properties[name], _whole(value))
         [artifact.id] = self.store.put_artifacts([artifact])
         return artifact
 
@@ -133,8 +135,8 @@ class _Writer:
         execution = mlmd.Execution(type_id=self.store.put_execution_type(mlmd.ExecutionType(name=node.type)))
         execution.last_known_state = mlmd.Execution.CACHED if cached else mlmd.Execution.COMPLETE
         execution.custom_properties[UNTIMED].int_value = 1
-        pairs = [(artifact, _event(mlmd.Event.INPUT, key)) for key, artifact in inputs.items()]
-        pairs += [(artifact, _event(mlmd.Event.OUTPUT, key)) for key, artifact in outputs.items()]
+        pairs = [(artifact, generate_event(mlmd.Event.INPUT, key, 0)) for key, artifact in inputs.items()]
+        pairs += [(artifact, generate_event(mlmd.Event.OUTPUT, key, 0)) for key, artifact in outputs.items()]
         names = {PIPELINE: self.pipeline, RUN: self.run_id, NODE: f"{self.pipeline}.{node.id}"}
         contexts = [
             mlmd.Context(
@@ -150,21 +152,9 @@ def input_name(node_id: str, key: str) -> str:
     return f"{node_id}_{key}"
 
 
-def _event(kind: "mlmd.Event.Type", key: str) -> mlmd.Event:
-    event = mlmd.Event(type=kind)
-    event.path.steps.add().key = key
-    event.path.steps.add().index = 0
-    return event
-
-
-def _set(value: mlmd.Value, given: str | float | bool) -> None:
+def _whole(given: str | float | bool) -> str | float:
     """Kubeflow keeps every number as a double."""
-    if isinstance(given, str):
-        value.string_value = given
-    elif float(given).is_integer():
-        value.int_value = int(given)
-    else:
-        value.double_value = given
+    return given if isinstance(given, str) or not float(given).is_integer() else int(given)
 
 
 if __name__ == "__main__":
