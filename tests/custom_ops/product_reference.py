@@ -8,8 +8,27 @@ DTYPES = ("float32", "bfloat16")
 UNIT = {"float32": 2.0**-24, "bfloat16": 2.0**-8, "float16": 2.0**-11}
 
 
+def factors(m: int, k: int, n: int, dtype: str = "float32", batch: tuple[int, ...] = ()) -> list[tf.Tensor]:
+    random = np.random.default_rng([m, k, n])
+    shapes = ((*batch, m, k), (k, n), (n,))
+    return [tf.cast(random.normal(size=shape).astype(np.float32), dtype) for shape in shapes]
+
+
 def gelu(z: np.ndarray) -> np.ndarray:
     return 0.5 * z * (1 + np.tanh(np.sqrt(2 / np.pi) * (z + 0.044715 * z**3)))
+
+
+def activated(z: np.ndarray, activation: str) -> np.ndarray:
+    return {"none": z, "relu": np.maximum(z, 0), "gelu": gelu(z)}[activation]
+
+
+def slope(z: np.ndarray, c: np.ndarray, activation: str) -> np.ndarray:
+    """The derivative of an activation at z, by differences of 1e-6; of relu where c, the result, says that it has one:
+    near zero the sign of z is a matter of rounding.
+    """
+    width = 1e-6
+    of_gelu = (gelu(z + width) - gelu(z - width)) / (2 * width)
+    return {"none": np.ones_like(z), "relu": c > 0, "gelu": of_gelu}[activation]
 
 
 def exact(tensor: tf.Tensor) -> np.ndarray:
@@ -25,7 +44,7 @@ def assert_equal_to_reference(
     No activation here has a slope above 1.13. What is not finite must be the same.
     """
     z = a @ b + bias
-    expected = {"none": z, "relu": np.maximum(z, 0), "gelu": gelu(z)}[activation]
+    expected = activated(z, activation)
     magnitudes = np.abs(a) @ np.abs(b) + np.abs(bias)
     tolerance = 1.2 * (a.shape[-1] + 8) * UNIT["float32"] * magnitudes + 2 * UNIT[found.dtype.name] * np.abs(expected)
     finite = np.isfinite(expected)

@@ -18,7 +18,7 @@ import custom_ops
 from custom_ops import library, trial
 from custom_ops.matrix_mult import gpu
 from custom_ops.smoothed_softmax_xent import op
-from tests.custom_ops.product_reference import ACTIVATIONS, UNIT, exact, gelu
+from tests.custom_ops.product_reference import ACTIVATIONS, UNIT, activated, exact, slope
 from tests.custom_ops.xent_reference import loss_and_gradient, random_case, reference
 
 ROOT = Path(__file__).parents[2]
@@ -148,12 +148,8 @@ def test_products_and_gradients_on_a_gpu_are_those_of_float64(
         found = custom_ops.matrix_mult(*given, activation=activation, keep_slope=True)
     assert "GPU" in found.device
     a, b, bias = (exact(one) for one in given)
-    z, width = a @ b + bias, 1e-6
-    expected = {"none": z, "relu": np.maximum(z, 0), "gelu": gelu(z)}[activation]
-    slope = {"none": 1.0, "relu": exact(found) > 0, "gelu": (gelu(z + width) - gelu(z - width)) / (2 * width)}[
-        activation
-    ]
-    d_z = np.ones_like(z) * slope
+    z = a @ b + bias
+    expected, d_z = activated(z, activation), slope(z, exact(found), activation).astype(float)
     gradients = d_z @ b.T, np.einsum("bmk,bmn->kn", a, d_z), d_z.sum(axis=(0, 1))
     for one, other in zip([found, *tape.gradient(found, given)], [expected, *gradients], strict=True):
         allowed = (8 * UNIT[dtype] + 100 * UNIT["float32"]) * np.abs(other).max()

@@ -13,16 +13,10 @@ import tensorflow as tf
 import custom_ops
 from custom_ops import library
 from tests.custom_ops.contract import Arrays, OpContract
-from tests.custom_ops.product_reference import ACTIVATIONS, DTYPES, assert_equal_to_reference, exact, gelu
+from tests.custom_ops.product_reference import ACTIVATIONS, DTYPES, assert_equal_to_reference, exact, factors, gelu
 
 # Around the sizes of tiles and blocks, one row or column, and more than one block each way.
 SHAPES = [(1, 1, 1), (1, 300, 700), (6, 16, 16), (13, 31, 49), (97, 1, 33), (64, 1025, 129), (200, 40, 520)]
-
-
-def factors(m: int, k: int, n: int, dtype: str = "float32", batch: tuple[int, ...] = ()) -> list[tf.Tensor]:
-    random = np.random.default_rng([m, k, n])
-    shapes = ((*batch, m, k), (k, n), (n,))
-    return [tf.cast(random.normal(size=shape).astype(np.float32), dtype) for shape in shapes]
 
 
 class TestContract(OpContract):

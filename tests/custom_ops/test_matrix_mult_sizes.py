@@ -5,12 +5,7 @@ import pytest
 import tensorflow as tf
 
 import custom_ops
-from tests.custom_ops.product_reference import ACTIVATIONS, DTYPES, assert_equal_to_reference, exact
-
-
-def factors(m: int, k: int, n: int, dtype: str) -> list[tf.Tensor]:
-    shapes = ((m, k), (k, n), (n,))
-    return [tf.cast(tf.random.stateless_normal(shape, seed=(0, index)), dtype) for index, shape in enumerate(shapes)]
+from tests.custom_ops.product_reference import ACTIVATIONS, DTYPES, assert_equal_to_reference, exact, factors
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
