@@ -172,8 +172,8 @@ def test_the_image_is_slipways_with_the_files_of_the_pipeline(project: Path, pac
             r"serving\.destination is .*/root/served, which a pod loses when it ends\. Give",
         ),
         (
-            ["kubeflow.runs=/tmp/runs"],
-            r"kubeflow\.runs is /tmp/runs, which a pod loses when it ends\. Give an absolute",
+            ["kubeflow.runs=/elsewhere/runs"],
+            r"kubeflow\.runs is /elsewhere/runs, which a pod loses when it ends\. Give an absolute",
         ),
         (
             ["kubeflow.volumes={}"],
